@@ -1,1 +1,27 @@
-//! 
+//! What it means that a traced program and its reference agree.
+//!
+//! A fixed tolerance is a guess. Here the reference runs twice: in the device's own precision and in the next
+//! higher one, the *oracle*. How far the first is from the second is the *yardstick*, and the device's distance from
+//! the oracle may be a small multiple of it. Where the computation takes a discrete step, the step's *margin* is
+//! recorded; within rounding of a tie both answers are right and the case is judged by the *laws* alone: what must
+//! hold whatever the rounding. The crate knows no algorithm.
+
+pub mod agreement;
+pub mod certificate;
+pub mod check;
+pub mod law;
+pub mod matrix;
+pub mod outcome;
+
+pub mod real;
+pub mod rng;
+pub mod strategy;
+
+pub use agreement::{Comparison, Ratio};
+pub use certificate::Certificate;
+pub use check::{Backend, Options, Subject, check};
+pub use law::{Law, Trial, Verdict};
+pub use matrix::Matrix;
+pub use outcome::{Decision, Outcome, Output, Values};
+
+pub use real::Real;

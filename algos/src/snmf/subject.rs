@@ -1,0 +1,149 @@
+//! Semi-NMF as something to be verified: its random problems, its ties and degenerate inputs.
+
+use proptest::prelude::*;
+use proptest::strategy::BoxedStrategy;
+use tandem_compile::{DType, Graph, HostArray, Result, Tensor, TensorType, trace};
+use tandem_verify::strategy::{MatrixCase, matrices};
+use tandem_verify::{Law, Outcome, Real, Subject};
+
+use super::{Init, Snmf, laws, reference};
+
+/// The outputs in the order in which users know them.
+pub const OUTPUTS: [&str; 5] = ["z", "y", "loss", "iterations", "top_index"];
+
+/// A problem: the data and the parameters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Case {
+    /// A, `[d, n]`.
+    pub a: MatrixCase,
+    /// What is done to A before it is used.
+    pub twist: Twist,
+    /// The parameters.
+    pub snmf: Snmf,
+}
+
+/// How a special case departs from random data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Twist {
+    /// Nothing.
+    None,
+    /// A = 0.
+    Zero,
+    /// Entries rounded to -1, 0 or 1 times the scale: many ties.
+    Ternary,
+    /// The first row and the first column are zero.
+    ZeroLines,
+    /// One entry is NaN.
+    Nan,
+    /// One entry is infinite.
+    Infinite,
+    /// All entries are 1.
+    Constant,
+}
+
+/// Semi-NMF and its reference.
+#[derive(Debug, Clone, Copy)]
+pub struct SnmfSubject;
+
+impl Subject for SnmfSubject {
+    type Case = Case;
+
+    fn name(&self) -> &'static str {
+        "snmf"
+    }
+
+    fn factor(&self) -> f64 {
+        16.0
+    }
+
+    fn outputs(&self) -> &'static [&'static str] {
+        &OUTPUTS
+    }
+
+    fn strategy(&self) -> BoxedStrategy<Case> {
+        let init = prop_oneof![Just(Init::Random), Just(Init::Kmeans)];
+        (matrices(24, 24, 3, 40), 0.0..1.0f64, 0..6usize, init, any::<bool>())
+            .prop_map(|(a, k, iters, init, sparse)| {
+                // Few samples per feature make G'G ill-conditioned whatever A is.
+                let k = 1 + (k * (a.cols.div_ceil(3)) as f64) as usize;
+                let sparsity = if sparse && init == Init::Random { 0.5 } else { 1.0 };
+                let snmf = Snmf::new(k).iters(iters).sparsity(sparsity).init(init).seed(a.seed).top(3);
+                Case { a, twist: Twist::None, snmf }
+            })
+            .boxed()
+    }
+
+    fn special(&self) -> Vec<(&'static str, Case)> {
+        let a = MatrixCase { seed: 5, rows: 12, cols: 15, rank: 6, decades: 1, exponent: 0 };
+        let snmf = Snmf::new(4).iters(12).top(3);
+        let case = |a: MatrixCase, twist, snmf: &Snmf| Case { a, twist, snmf: snmf.clone() };
+        let sized = |rows, cols| MatrixCase { rows, cols, rank: 1, ..a };
+        let huge = MatrixCase { exponent: 62, ..a };
+        let tiny = MatrixCase { exponent: -60, ..a };
+        vec![
+            ("zero", case(a, Twist::Zero, &snmf)),
+            ("ties", case(a, Twist::Ternary, &snmf.clone().sparsity(0.25))),
+            ("ties in the clusters", case(a, Twist::Ternary, &snmf.clone().init(Init::Kmeans))),
+            ("zero row and column", case(a, Twist::ZeroLines, &snmf)),
+            ("NaN", case(a, Twist::Nan, &snmf)),
+            ("infinity", case(a, Twist::Infinite, &snmf)),
+            ("constant", case(a, Twist::Constant, &snmf)),
+            ("more features than samples", case(a, Twist::None, &Snmf::new(20).iters(12).top(3))),
+            ("as many features as samples", case(a, Twist::None, &Snmf::new(15).iters(12).top(3))),
+            ("one by one", case(sized(1, 1), Twist::None, &Snmf::new(1).iters(5).top(3))),
+            ("one row", case(sized(1, 9), Twist::None, &Snmf::new(2).iters(12).top(3))),
+            ("one column", case(sized(9, 1), Twist::None, &Snmf::new(2).iters(12).top(3))),
+            ("one feature", case(a, Twist::None, &Snmf::new(1).iters(12).top(3))),
+            ("large numbers", case(huge, Twist::None, &snmf)),
+            ("small numbers", case(tiny, Twist::None, &snmf)),
+            ("many iterations", case(a, Twist::None, &Snmf::new(4).iters(300).top(3))),
+            ("early stop", case(a, Twist::None, &Snmf::new(4).iters(300).stop_after(3, 1e-2).top(3))),
+            ("no iteration", case(a, Twist::None, &Snmf::new(4).iters(0).top(3))),
+            ("sparse", case(a, Twist::None, &Snmf::new(4).iters(40).sparsity(0.1).top(3))),
+        ]
+    }
+
+    fn inputs(&self, case: &Case, dtype: DType) -> Vec<HostArray> {
+        let a = case.a.matrix(DType::F64);
+        let scale = 2f64.powi(case.a.exponent);
+        let (values, cols) = (a.to_f64(), case.a.cols);
+        let twisted = HostArray::from_fn([case.a.rows, cols], |i| match case.twist {
+            Twist::None => values[i],
+            Twist::Zero => 0.0,
+            Twist::Ternary => (values[i] / scale).clamp(-1.0, 1.0).round() * scale,
+            Twist::ZeroLines if i < cols || i % cols == 0 => 0.0,
+            Twist::ZeroLines => values[i],
+            Twist::Nan if i == 1 => f64::NAN,
+            Twist::Infinite if i == 1 => f64::INFINITY,
+            Twist::Nan | Twist::Infinite => values[i],
+            Twist::Constant => 1.0,
+        });
+        // The cases stay far inside of f32's range: the conversion only rounds.
+        let a = twisted.cast(dtype).unwrap_or(twisted);
+        match case.snmf.init {
+            Init::Svd => {
+                let y0 = super::start_input(&a, case.snmf.k);
+                vec![a, y0]
+            }
+            _ => vec![a],
+        }
+    }
+
+    fn graph(&self, case: &Case, inputs: &[TensorType]) -> Result<Graph> {
+        trace(
+            |inputs: Vec<Tensor>| match inputs.first() {
+                Some(a) => case.snmf.trace(a, inputs.get(1)).into_vec(),
+                None => Vec::new(),
+            },
+            inputs,
+        )
+    }
+
+    fn reference<R: Real>(&self, case: &Case, inputs: &[HostArray], u: f64) -> Outcome<R> {
+        reference::factorize(&case.snmf, &inputs[0], inputs.get(1), u)
+    }
+
+    fn laws(&self) -> Vec<Law<Case>> {
+        laws::laws()
+    }
+}

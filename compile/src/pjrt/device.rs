@@ -1,0 +1,103 @@
+//! Devices: where programs run and buffers live.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::client::Client;
+use super::discovery::{Environment, is_path};
+use super::plugin::Plugin;
+use crate::error::Result;
+
+/// Hardware that a plugin serves: its first device. Cheap to clone, and usable from any thread.
+#[derive(Clone)]
+pub struct Device {
+    name: Arc<str>,
+    client: &'static Client,
+}
+
+impl Device {
+    /// The device that `TANDEM_DEVICE` names (a name or a plugin's path), else that of the plugin that
+    /// `PJRT_PLUGIN_LIBRARY_PATH` names, else the CPU.
+    ///
+    /// # Errors
+    /// As for [`named`](Self::named).
+    #[expect(clippy::should_implement_trait, reason = "it can fail, which Default cannot")]
+    pub fn default() -> Result<Self> {
+        Self::named(&Environment::current().default_device())
+    }
+
+    /// The CPU, through XLA's plugin for it.
+    ///
+    /// # Errors
+    /// As for [`named`](Self::named).
+    pub fn cpu() -> Result<Self> {
+        Self::named("cpu")
+    }
+
+    /// The device called `name`: `cpu`, `cuda`, `tpu`, a name in `PJRT_NAMES_AND_LIBRARY_PATHS`, or the path of a
+    /// plugin. See [`Environment`] for where its plugin is looked for.
+    ///
+    /// # Errors
+    /// When no plugin is found, or as for [`open`](Self::open).
+    pub fn named(name: &str) -> Result<Self> {
+        if is_path(name) {
+            return Self::open(name);
+        }
+        let found = Environment::current().locate(name)?;
+        Ok(Self { name: name.into(), client: Client::of(Plugin::open(&found.path)?)? })
+    }
+
+    /// The device that the plugin at `path` serves; it is named after its platform.
+    ///
+    /// # Errors
+    /// When the file is not a plugin that can be opened, or its hardware is not there.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let client = Client::of(Plugin::open(path)?)?;
+        Ok(Self { name: client.platform.as_str().into(), client })
+    }
+
+    /// The name that the device was asked for by.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the plugin calls its platform: `cpu`, `cuda`, `tpu`.
+    pub fn platform(&self) -> &str {
+        &self.client.platform
+    }
+
+    /// The plugin's words on the version of its platform.
+    pub fn platform_version(&self) -> &str {
+        &self.client.platform_version
+    }
+
+    /// The hardware: `cpu`, `NVIDIA H200`, `TPU v5 lite`.
+    pub fn kind(&self) -> &str {
+        &self.client.kind
+    }
+
+    /// The plugin that serves the device.
+    pub fn plugin(&self) -> &'static Plugin {
+        self.client.plugin
+    }
+
+    pub(crate) fn client(&self) -> &'static Client {
+        self.client
+    }
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Device({}: {}, {})", self.name, self.platform(), self.plugin().path().display())
+    }
+}
+
+/// The same hardware through the same plugin, by whatever name.
+impl PartialEq for Device {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.client, other.client)
+    }
+}
+
+impl Eq for Device {}

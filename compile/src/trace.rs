@@ -1,0 +1,305 @@
+//! Tracing: running a Rust function on [`Tensor`]s that record what is done to them.
+//!
+//! Each thread keeps a stack of scopes. [`trace`] opens a root scope; a loop's body or a conditional's branch opens
+//! a region inside it. An operation is appended to the innermost scope, and a tensor of an outer scope that is used
+//! there is captured: it becomes a further parameter of the region and a further operand of the loop.
+//!
+//! Operators cannot return `Result`. The first ill-typed operation of a trace is kept with the line that wrote it,
+//! everything computed from it is *void* (a tensor that stands for nothing), and `trace` returns the error.
+
+use std::cell::RefCell;
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, TensorType, ValueId};
+use crate::ops::Primitive;
+use crate::tree::Tree;
+
+/// A traced value: a place in the graph under construction, with its element type and shape.
+#[derive(Debug, Clone)]
+pub struct Tensor {
+    ty: Arc<TensorType>,
+    place: Option<Place>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    scope: u64,
+    value: ValueId,
+}
+
+impl Tensor {
+    /// Element type and shape.
+    pub fn ty(&self) -> &TensorType {
+        &self.ty
+    }
+
+    /// The element type.
+    pub fn dtype(&self) -> DType {
+        self.ty.dtype
+    }
+
+    /// The size of every axis.
+    pub fn shape(&self) -> &[usize] {
+        &self.ty.shape
+    }
+
+    /// The number of axes.
+    pub fn ndim(&self) -> usize {
+        self.ty.ndim()
+    }
+
+    /// The size of `axis`; an axis that does not exist is an error of the trace and has size 1.
+    #[track_caller]
+    pub fn dim(&self, axis: usize) -> usize {
+        match self.ty.shape.get(axis) {
+            Some(&size) => size,
+            None => {
+                let message = format!("dim: axis {axis} does not exist in {}", self.ty);
+                fail(Location::caller(), message);
+                1
+            }
+        }
+    }
+
+    fn void(ty: TensorType) -> Self {
+        Self { ty: Arc::new(ty), place: None }
+    }
+}
+
+/// A graph under construction.
+struct Scope {
+    id: u64,
+    graph: Graph,
+    /// For a region: the tensors of outer scopes that it uses, and the parameters they became.
+    captures: Vec<(Tensor, ValueId)>,
+    /// For a root: the first error.
+    root: Option<Root>,
+}
+
+#[derive(Default)]
+struct Root {
+    error: Option<Error>,
+}
+
+#[derive(Default)]
+struct Tracer {
+    scopes: Vec<Scope>,
+    last_id: u64,
+}
+
+thread_local! {
+    static TRACER: RefCell<Tracer> = RefCell::default();
+}
+
+impl Tracer {
+    fn open(&mut self, root: Option<Root>, params: &[TensorType]) -> Vec<Tensor> {
+        self.last_id += 1;
+        let mut scope = Scope { id: self.last_id, graph: Graph::default(), captures: Vec::new(), root };
+        let tensors = params
+            .iter()
+            .map(|ty| {
+                let value = scope.graph.add_param(ty.clone());
+                Tensor { ty: Arc::new(ty.clone()), place: Some(Place { scope: scope.id, value }) }
+            })
+            .collect();
+        self.scopes.push(scope);
+        tensors
+    }
+
+    /// The value that stands for `tensor` in the scope at `depth`, captured through every region in between.
+    fn value_in(&mut self, depth: usize, tensor: &Tensor) -> Option<ValueId> {
+        let place = tensor.place?;
+        let scope = &self.scopes[depth];
+        if place.scope == scope.id {
+            return Some(place.value);
+        }
+        if let Some((_, value)) = scope.captures.iter().find(|(outer, _)| outer.place == tensor.place) {
+            return Some(*value);
+        }
+        if scope.root.is_some() {
+            return None;
+        }
+        self.value_in(depth - 1, tensor)?;
+        let scope = &mut self.scopes[depth];
+        let value = scope.graph.add_param((*tensor.ty).clone());
+        scope.captures.push((tensor.clone(), value));
+        Some(value)
+    }
+
+    fn fail(&mut self, location: &Location<'_>, message: String) {
+        if let Some(root) = self.scopes.iter_mut().rev().find_map(|scope| scope.root.as_mut()) {
+            root.error.get_or_insert_with(|| Error::trace(location, message));
+        }
+    }
+}
+
+/// Keeps the first error of the current trace.
+pub(crate) fn fail(location: &Location<'_>, message: impl Into<String>) {
+    TRACER.with_borrow_mut(|tracer| tracer.fail(location, message.into()));
+}
+
+/// A tensor that stands for nothing, after an error; `like` is the best guess at the type it would have had.
+pub(crate) fn void(like: TensorType) -> Tensor {
+    Tensor::void(like)
+}
+
+/// Appends `op` applied to `inputs` to the innermost scope.
+pub(crate) fn bind(op: impl Primitive, inputs: &[&Tensor], location: &'static Location<'static>) -> Vec<Tensor> {
+    TRACER.with_borrow_mut(|tracer| {
+        let types: Vec<TensorType> = inputs.iter().map(|t| (*t.ty).clone()).collect();
+        let output_types = match op.infer(&types) {
+            Ok(output_types) => output_types,
+            Err(message) => {
+                // What is computed from a void tensor is no news: the error that made it void is kept already.
+                if inputs.iter().all(|t| t.place.is_some()) {
+                    tracer.fail(location, format!("{}: {message}", op.name()));
+                }
+                let guess = types.first().cloned().unwrap_or(TensorType::scalar(DType::F32));
+                return vec![Tensor::void(guess)];
+            }
+        };
+        let Some(depth) = tracer.scopes.len().checked_sub(1) else {
+            return output_types.into_iter().map(Tensor::void).collect();
+        };
+        let values: Option<Vec<ValueId>> = inputs.iter().map(|t| tracer.value_in(depth, t)).collect();
+        let Some(values) = values else {
+            if inputs.iter().all(|t| t.place.is_some()) {
+                let name = op.name();
+                tracer.fail(location, format!("{name}: an operand belongs to another trace; pass it as an argument"));
+            } else {
+                tracer.fail(
+                    location,
+                    format!("{}: an operand was made outside of any trace; make it inside", op.name()),
+                );
+            }
+            return output_types.into_iter().map(Tensor::void).collect();
+        };
+        let scope = &mut tracer.scopes[depth];
+        let outputs = scope.graph.add_node(Arc::new(op), values, output_types.clone(), location);
+        let place = |value| Some(Place { scope: scope.id, value });
+        output_types.into_iter().zip(outputs).map(|(ty, v)| Tensor { ty: Arc::new(ty), place: place(v) }).collect()
+    })
+}
+
+/// [`bind`] for a primitive with one output.
+pub(crate) fn bind1(op: impl Primitive, inputs: &[&Tensor], location: &'static Location<'static>) -> Tensor {
+    let mut outputs = bind(op, inputs, location);
+    outputs.swap_remove(0)
+}
+
+/// Closes the innermost scope also when the traced function panics.
+struct Open;
+
+impl Open {
+    fn close(self) -> Option<Scope> {
+        std::mem::forget(self);
+        TRACER.with_borrow_mut(|tracer| tracer.scopes.pop())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        TRACER.with_borrow_mut(|tracer| tracer.scopes.pop());
+    }
+}
+
+/// Traces `f` on arguments of the given types into a [`Graph`].
+///
+/// # Errors
+/// The first ill-typed operation, with its file and line; or arguments that do not fit `f`'s parameters.
+///
+/// ```
+/// use tandem_compile::{DType, Tensor, TensorType, trace};
+///
+/// let x = TensorType::new(DType::F32, [3]);
+/// let graph = trace(|x: Tensor| &x * 2.0 + 1.0, &[x])?;
+/// assert_eq!(graph.result_types()[0].to_string(), "f32[3]");
+/// # Ok::<(), tandem_compile::Error>(())
+/// ```
+#[track_caller]
+pub fn trace<I: Tree, O: Tree>(f: impl FnOnce(I) -> O, arguments: &[TensorType]) -> Result<Graph> {
+    let location = Location::caller();
+    let tensors = TRACER.with_borrow_mut(|tracer| tracer.open(Some(Root::default()), arguments));
+    let open = Open;
+    let (inputs, rest) = build(tensors);
+    let Some(inputs) = inputs.filter(|_| rest == 0) else {
+        return Err(Error::trace(
+            location,
+            format!("the function takes other arguments than the {} given ({})", arguments.len(), list(arguments)),
+        ));
+    };
+    let values = results(&f(inputs));
+    let Some(mut scope) = open.close() else {
+        return Err(Error::trace(location, "the trace was closed while it ran"));
+    };
+    if let Some(error) = scope.root.and_then(|root| root.error) {
+        return Err(error);
+    }
+    let Some(values) = values else {
+        return Err(Error::trace(location, "a result was made outside of this trace; make it inside"));
+    };
+    scope.graph.set_results(values);
+    Ok(scope.graph)
+}
+
+/// A traced region: a graph whose parameters are its own arguments, then what it captured.
+pub(crate) struct Region {
+    pub graph: Graph,
+    /// Tensors of the enclosing scopes, in the order of the graph's trailing parameters.
+    pub captures: Vec<Tensor>,
+}
+
+/// Traces `f` as a region of the current scope. Beside what `f` returned (whose tensors belong to the region) comes
+/// the region itself, or `None` after an error.
+pub(crate) fn region<O: Tree>(
+    arguments: &[TensorType],
+    location: &'static Location<'static>,
+    f: impl FnOnce(Vec<Tensor>) -> O,
+) -> (O, Option<Region>) {
+    if TRACER.with_borrow(|tracer| tracer.scopes.is_empty()) {
+        return (f(arguments.iter().cloned().map(Tensor::void).collect()), None);
+    }
+    let tensors = TRACER.with_borrow_mut(|tracer| tracer.open(None, arguments));
+    let open = Open;
+    let output = f(tensors);
+    let values = results(&output);
+    let scope = open.close();
+    let Some((mut scope, values)) = scope.zip(values) else {
+        // A void result: either its error is kept already, or it was made outside of any trace.
+        fail(location, "a region returns a tensor that does not belong to this trace; make it inside");
+        return (output, None);
+    };
+    scope.graph.set_results(values);
+    let captures = scope.captures.into_iter().map(|(outer, _)| outer).collect();
+    (output, Some(Region { graph: scope.graph, captures }))
+}
+
+/// The values that stand for the tensors of `output` in the innermost scope.
+fn results(output: &impl Tree) -> Option<Vec<ValueId>> {
+    TRACER.with_borrow_mut(|tracer| {
+        let depth = tracer.scopes.len().checked_sub(1)?;
+        leaves(output).iter().map(|t| tracer.value_in(depth, t)).collect()
+    })
+}
+
+/// The tensors in `tree`, in order.
+pub(crate) fn leaves(tree: &impl Tree) -> Vec<Tensor> {
+    let mut leaves = Vec::new();
+    tree.collect(&mut leaves);
+    leaves
+}
+
+/// A tree from its tensors (`None` when they are too few), and how many were left over.
+pub(crate) fn build<T: Tree>(leaves: Vec<Tensor>) -> (Option<T>, usize) {
+    let mut leaves = leaves.into_iter();
+    let tree = T::build(&mut leaves);
+    let rest = leaves.count();
+    (tree, rest)
+}
+
+fn list(types: &[TensorType]) -> String {
+    types.iter().map(TensorType::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,79 @@
+//! What a traced function may take and return: a tensor, or tuples, arrays and vectors of such.
+
+use crate::trace::Tensor;
+
+/// A structure of tensors that can be taken apart and put together again.
+pub trait Tree: Sized {
+    /// Appends the tensors in order.
+    fn collect(&self, leaves: &mut Vec<Tensor>);
+
+    /// Puts the structure together from its tensors; `None` when they are too few.
+    fn build(leaves: &mut dyn Iterator<Item = Tensor>) -> Option<Self>;
+}
+
+impl Tree for Tensor {
+    fn collect(&self, leaves: &mut Vec<Tensor>) {
+        leaves.push(self.clone());
+    }
+
+    fn build(leaves: &mut dyn Iterator<Item = Tensor>) -> Option<Self> {
+        leaves.next()
+    }
+}
+
+/// A vector is put together from all tensors that are left: as an argument it stands last.
+impl<T: Tree> Tree for Vec<T> {
+    fn collect(&self, leaves: &mut Vec<Tensor>) {
+        self.iter().for_each(|item| item.collect(leaves));
+    }
+
+    fn build(leaves: &mut dyn Iterator<Item = Tensor>) -> Option<Self> {
+        let mut leaves = leaves.peekable();
+        let mut items = Vec::new();
+        while leaves.peek().is_some() {
+            items.push(T::build(&mut leaves)?);
+        }
+        Some(items)
+    }
+}
+
+impl<T: Tree, const N: usize> Tree for [T; N] {
+    fn collect(&self, leaves: &mut Vec<Tensor>) {
+        self.iter().for_each(|item| item.collect(leaves));
+    }
+
+    fn build(leaves: &mut dyn Iterator<Item = Tensor>) -> Option<Self> {
+        let items: Option<Vec<T>> = (0..N).map(|_| T::build(leaves)).collect();
+        items?.try_into().ok()
+    }
+}
+
+macro_rules! tuples {
+    ($(($($name:ident $index:tt),*))*) => {$(
+        impl<$($name: Tree),*> Tree for ($($name,)*) {
+            #[allow(unused_variables, reason = "the empty tuple has no leaves")]
+            fn collect(&self, leaves: &mut Vec<Tensor>) {
+                $(self.$index.collect(leaves);)*
+            }
+
+            #[allow(unused_variables, reason = "the empty tuple has no leaves")]
+            fn build(leaves: &mut dyn Iterator<Item = Tensor>) -> Option<Self> {
+                Some(($($name::build(leaves)?,)*))
+            }
+        }
+    )*};
+}
+
+tuples! {
+    ()
+    (A 0)
+    (A 0, B 1)
+    (A 0, B 1, C 2)
+    (A 0, B 1, C 2, D 3)
+    (A 0, B 1, C 2, D 3, E 4)
+    (A 0, B 1, C 2, D 3, E 4, F 5)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9)
+}

@@ -1,0 +1,270 @@
+//! The driver: many random cases of one computation, each on the device, on the reference and on the oracle.
+
+use std::cell::RefCell;
+use std::fmt::Debug;
+
+use faer::fx128;
+use proptest::strategy::BoxedStrategy;
+use proptest::test_runner::{Config, FailurePersistence, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use tandem_compile::{DType, Graph, HostArray, TensorType};
+
+use crate::agreement::{Comparison, compare};
+use crate::certificate::{Certificate, Counterexample, LawCount, OutputRecord};
+use crate::law::{Law, Trial, Verdict};
+use crate::outcome::Outcome;
+use crate::real::Real;
+
+/// A computation that exists twice, with what is needed to compare its two forms.
+pub trait Subject {
+    /// The parameters of one case: small numbers, from which the inputs are made.
+    type Case: Clone + Debug + 'static;
+
+    /// The name on the certificate.
+    fn name(&self) -> &'static str;
+
+    /// How many yardsticks the device may be from the oracle.
+    fn factor(&self) -> f64;
+
+    /// The names of the outputs that are compared; the graph's results are these and then the status.
+    fn outputs(&self) -> &'static [&'static str];
+
+    /// Random cases.
+    fn strategy(&self) -> BoxedStrategy<Self::Case>;
+
+    /// Deliberate ties and degenerate inputs, by name: judged by the laws alone.
+    fn special(&self) -> Vec<(&'static str, Self::Case)>;
+
+    /// The inputs of a case, in the precision under test.
+    fn inputs(&self, case: &Self::Case, dtype: DType) -> Vec<HostArray>;
+
+    /// The traced program of a case for inputs of the given types.
+    ///
+    /// # Errors
+    /// Whatever tracing reports.
+    fn graph(&self, case: &Self::Case, inputs: &[TensorType]) -> tandem_compile::Result<Graph>;
+
+    /// The reference, computed in `R`, making its decisions as a computation with unit roundoff `u` does.
+    fn reference<R: Real>(&self, case: &Self::Case, inputs: &[HostArray], u: f64) -> Outcome<R>;
+
+    /// What must hold whatever the rounding.
+    fn laws(&self) -> Vec<Law<Self::Case>>;
+}
+
+/// Something that runs a graph.
+pub trait Backend {
+    /// The name on the certificate.
+    fn name(&self) -> String;
+
+    /// The versions of what runs, by name, for the certificate.
+    fn versions(&self) -> Vec<(String, String)>;
+
+    /// The results of the graph on these inputs.
+    ///
+    /// # Errors
+    /// Whatever compiling and running report.
+    fn run(&self, graph: &Graph, inputs: &[HostArray]) -> Result<Vec<HostArray>, String>;
+}
+
+/// How much is checked.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The precision under test: f32 or f64.
+    pub dtype: DType,
+    /// The number of random cases.
+    pub cases: u32,
+    /// The seed of the random cases.
+    pub seed: u64,
+    /// Where failing cases are kept and replayed from, if anywhere.
+    pub regressions: Option<&'static str>,
+}
+
+/// More ties than this fraction of the random cases, and the strategy proves too little.
+pub const MOST_TIES: f64 = 0.02;
+
+/// Checks `subject` on `backend`, or the reference against its own oracle where there is none.
+pub fn check<S: Subject>(subject: &S, backend: Option<&dyn Backend>, options: &Options) -> Certificate {
+    let session = Session { subject, backend, options, laws: subject.laws(), tally: RefCell::default() };
+    session.tally.borrow_mut().laws =
+        session.laws.iter().map(|law| LawCount { name: law.name.into(), ..LawCount::default() }).collect();
+    let mut failure = None;
+    for (name, case) in subject.special() {
+        if let Err(reason) = session.judge(&case, true) {
+            failure = Some((format!("{name}: {case:?}"), reason));
+            break;
+        }
+    }
+    if failure.is_none() {
+        failure = session.random_cases();
+    }
+    session.certificate(failure)
+}
+
+struct Session<'a, S: Subject> {
+    subject: &'a S,
+    backend: Option<&'a dyn Backend>,
+    options: &'a Options,
+    laws: Vec<Law<S::Case>>,
+    tally: RefCell<Tally>,
+}
+
+#[derive(Default)]
+struct Tally {
+    cases: u32,
+    special: u32,
+    ties: u32,
+    outputs: Vec<OutputRecord>,
+    laws: Vec<LawCount>,
+    /// Shrinking runs further cases, which are not counted.
+    failed: bool,
+}
+
+impl<S: Subject> Session<'_, S> {
+    fn random_cases(&self) -> Option<(String, String)> {
+        let persistence = self.options.regressions.map(|path| {
+            let direct = proptest::test_runner::FileFailurePersistence::Direct(path);
+            Box::new(direct) as Box<dyn FailurePersistence>
+        });
+        let config = Config {
+            cases: self.options.cases,
+            failure_persistence: persistence,
+            max_shrink_iters: 256,
+            ..Config::default()
+        };
+        let mut seed = [0u8; 32];
+        seed[..8].copy_from_slice(&self.options.seed.to_le_bytes());
+        let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
+        let result = runner.run(&self.subject.strategy(), |case| self.judge(&case, false).map_err(TestCaseError::fail));
+        match result {
+            Ok(()) => None,
+            Err(TestError::Fail(reason, case)) => Some((format!("{case:?}"), reason.message().into())),
+            Err(TestError::Abort(reason)) => Some(("no case".into(), reason.message().into())),
+        }
+    }
+
+    fn judge(&self, case: &S::Case, special: bool) -> Result<(), String> {
+        let result = match self.options.dtype {
+            DType::F64 => self.judge_in::<f64, fx128>(case, special),
+            _ => self.judge_in::<f32, f64>(case, special),
+        };
+        if result.is_err() {
+            self.tally.borrow_mut().failed = true;
+        }
+        result
+    }
+
+    fn judge_in<R: Real, O: Real>(&self, case: &S::Case, special: bool) -> Result<(), String> {
+        let inputs = self.subject.inputs(case, self.options.dtype);
+        let reference = self.subject.reference::<R>(case, &inputs, R::UNIT_ROUNDOFF);
+        let device = self.device::<R>(case, &inputs)?;
+        if special {
+            self.count(|tally| tally.special += 1);
+        } else {
+            let oracle = self.subject.reference::<O>(case, &inputs, R::UNIT_ROUNDOFF);
+            self.count(|tally| tally.cases += 1);
+            self.compare(&device, &reference, &oracle, R::UNIT_ROUNDOFF)?;
+        }
+        self.obey(case, &inputs, &device, &|case, inputs| self.device::<R>(case, inputs))
+            .map_err(|e| format!("on the device, {e}"))?;
+        let rerun = |case: &S::Case, inputs: &[HostArray]| {
+            Ok(self.subject.reference::<R>(case, inputs, R::UNIT_ROUNDOFF).to_f64())
+        };
+        self.obey(case, &inputs, &reference.to_f64(), &rerun).map_err(|e| format!("on the reference, {e}"))
+    }
+
+    fn device<R: Real>(&self, case: &S::Case, inputs: &[HostArray]) -> Result<Outcome<f64>, String> {
+        let Some(backend) = self.backend else {
+            return Ok(self.subject.reference::<R>(case, inputs, R::UNIT_ROUNDOFF).to_f64());
+        };
+        let types: Vec<TensorType> = inputs.iter().map(HostArray::ty).collect();
+        let graph = self.subject.graph(case, &types).map_err(|e| e.to_string())?;
+        Ok(Outcome::from_arrays(self.subject.outputs(), &backend.run(&graph, inputs)?))
+    }
+
+    fn compare<R: Real, O: Real>(
+        &self,
+        device: &Outcome<f64>,
+        reference: &Outcome<R>,
+        oracle: &Outcome<O>,
+        u: f64,
+    ) -> Result<(), String> {
+        let factor = self.subject.factor();
+        let ratios = match compare(device, reference, oracle, u, factor) {
+            Comparison::Tie => {
+                self.count(|tally| tally.ties += 1);
+                return Ok(());
+            }
+            Comparison::Different(message) => return Err(message),
+            Comparison::Ratios(ratios) => ratios,
+        };
+        for ratio in &ratios {
+            self.count(|tally| {
+                match tally.outputs.iter_mut().find(|record| record.name == ratio.output) {
+                    Some(record) => record.add(ratio),
+                    None => tally.outputs.push(OutputRecord::new(ratio)),
+                };
+            });
+            // Not `>`: NaN is too far as well.
+            if !(ratio.ratio <= factor) {
+                return Err(format!(
+                    "{}[{}] is {:e}, the oracle's {:e}: an error of {:.2e}, {:.1} times the yardstick {:.2e}; allowed is {factor}",
+                    ratio.output, ratio.index, ratio.device, ratio.oracle, ratio.error, ratio.ratio, ratio.yardstick
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn obey(
+        &self,
+        case: &S::Case,
+        inputs: &[HostArray],
+        outcome: &Outcome<f64>,
+        rerun: &dyn Fn(&S::Case, &[HostArray]) -> Result<Outcome<f64>, String>,
+    ) -> Result<(), String> {
+        let trial = Trial { case, inputs, outcome, dtype: self.options.dtype, rerun };
+        for (i, law) in self.laws.iter().enumerate() {
+            let verdict = (law.judge)(&trial).map_err(|e| format!("the law {} could not be judged: {e}", law.name))?;
+            self.count(|tally| tally.laws[i].count(&verdict));
+            if let Verdict::Broken(how) = verdict {
+                return Err(format!("the law {} is broken: {how}", law.name));
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&self, add: impl FnOnce(&mut Tally)) {
+        let mut tally = self.tally.borrow_mut();
+        if !tally.failed {
+            add(&mut tally);
+        }
+    }
+
+    fn certificate(self, failure: Option<(String, String)>) -> Certificate {
+        let tally = self.tally.into_inner();
+        let too_many_ties = f64::from(tally.ties) > MOST_TIES * f64::from(tally.cases);
+        let failure = failure.or_else(|| {
+            let (ties, cases) = (tally.ties, tally.cases);
+            too_many_ties.then(|| ("the strategy".into(), format!("{ties} of {cases} cases are ties")))
+        });
+        let (device, versions) = match self.backend {
+            Some(backend) => (backend.name(), backend.versions()),
+            None => ("reference".into(), Vec::new()),
+        };
+        Certificate {
+            schema: Certificate::SCHEMA,
+            algorithm: self.subject.name().into(),
+            dtype: self.options.dtype.name().into(),
+            device,
+            versions: versions.into_iter().collect(),
+            seed: self.options.seed,
+            cases: tally.cases,
+            special_cases: tally.special,
+            ties: tally.ties,
+            factor: self.subject.factor(),
+            outputs: tally.outputs,
+            laws: tally.laws,
+            agreed: failure.is_none(),
+            counterexample: failure.map(|(case, reason)| Counterexample { case, reason }),
+        }
+    }
+}
