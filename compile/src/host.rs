@@ -248,11 +248,7 @@ fn whole(values: &[f64], dtype: DType) -> Result<impl Iterator<Item = i128> + '_
     }
 }
 
-fn integers<T: Element>(
-    values: impl Iterator<Item = i128>,
-    dtype: DType,
-    convert: fn(i128) -> T,
-) -> Result<HostData> {
+fn integers<T: Element>(values: impl Iterator<Item = i128>, dtype: DType, convert: fn(i128) -> T) -> Result<HostData> {
     let range = match dtype {
         DType::I64 => i128::from(i64::MIN)..=i128::from(i64::MAX),
         DType::I32 => i128::from(i32::MIN)..=i128::from(i32::MAX),

@@ -1,10 +1,12 @@
 //! Traced graphs in the manner of JAX: a function over [`Tensor`]s is traced into a [`Graph`], lowered to
 //! StableHLO, compiled through the PJRT C API and run on whatever device a plugin serves.
 
+mod arguments;
 pub mod dtype;
 pub mod error;
 pub mod graph;
 pub mod host;
+mod jit;
 pub mod ops;
 pub mod pjrt;
 pub mod random;
@@ -12,10 +14,12 @@ pub mod stablehlo;
 mod trace;
 mod tree;
 
+pub use arguments::{Arguments, Input, Results, Returns, Strided, Takes};
 pub use dtype::{DType, Element};
 pub use error::{Error, Result};
 pub use graph::{Graph, TensorType};
 pub use host::{HostArray, HostData};
+pub use jit::{Jit, Lowered, jit};
 pub use ops::binary::Operator;
 pub use ops::constant::{constant, eye, full, iota, number, ones, scalar, zeros};
 pub use ops::control::{cond, fori_loop, optimization_barrier, while_loop};

@@ -97,11 +97,7 @@ impl Emitter {
 
     /// The text of a region whose operations `write` writes; `write` returns the region's results and their types.
     /// `header` is the block's own argument list (`^bb0(...):`) or empty.
-    pub fn block(
-        &mut self,
-        header: &str,
-        write: impl FnOnce(&mut Self) -> (Vec<String>, Vec<TensorType>),
-    ) -> String {
+    pub fn block(&mut self, header: &str, write: impl FnOnce(&mut Self) -> (Vec<String>, Vec<TensorType>)) -> String {
         let outer = std::mem::take(&mut self.out);
         if !header.is_empty() {
             let _ = writeln!(self.out, "{}{header}", "  ".repeat(self.depth));
@@ -223,7 +219,8 @@ impl Elements {
     fn of<T: Copy>(values: &[T], text: impl Fn(T) -> String, bytes: impl Fn(T) -> Vec<u8>) -> Self {
         let splat = values.iter().all(|&v| bytes(v) == bytes(values[0]));
         let texts = values.iter().take(if splat { 1 } else { usize::MAX }).map(|&v| text(v)).collect();
-        let hex = if splat { String::new() } else { values.iter().flat_map(|&v| bytes(v)).fold(String::new(), hex_byte) };
+        let hex =
+            if splat { String::new() } else { values.iter().flat_map(|&v| bytes(v)).fold(String::new(), hex_byte) };
         Self { texts, hex: format!("\"0x{hex}\""), splat }
     }
 }

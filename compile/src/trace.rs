@@ -170,10 +170,8 @@ pub(crate) fn bind(op: impl Primitive, inputs: &[&Tensor], location: &'static Lo
                 let name = op.name();
                 tracer.fail(location, format!("{name}: an operand belongs to another trace; pass it as an argument"));
             } else {
-                tracer.fail(
-                    location,
-                    format!("{}: an operand was made outside of any trace; make it inside", op.name()),
-                );
+                tracer
+                    .fail(location, format!("{}: an operand was made outside of any trace; make it inside", op.name()));
             }
             return output_types.into_iter().map(Tensor::void).collect();
         };

@@ -10,7 +10,7 @@ pub struct Ratio {
     pub output: &'static str,
     /// The device's error over the yardstick.
     pub ratio: f64,
-    /// The device's largest error, relative to the output's largest magnitude.
+    /// The device's largest error, relative to the output's scale.
     pub error: f64,
     /// What the error is measured by: the reference's own error, or the floor where that is smaller.
     pub yardstick: f64,
@@ -64,7 +64,7 @@ pub fn compare<R: Real, O: Real>(
         }
         match (&found.values, &own.values, &truth.values) {
             (Values::Real(found), Values::Real(own), Values::Real(truth_values)) => {
-                ratios.push(ratio(truth.name, found, own, truth_values, u));
+                ratios.push(ratio(truth.name, found, own, truth_values, truth.scale, u));
             }
             (Values::Index(found), Values::Index(_), Values::Index(truth_values)) => {
                 if let Some(at) = (0..found.len()).find(|&j| found[j] != truth_values[j]) {
@@ -89,12 +89,18 @@ fn tied(reference: &[Decision], oracle: &[Decision], u: f64, factor: f64) -> boo
         })
 }
 
-fn ratio<R: Real, O: Real>(name: &'static str, device: &[f64], own: &[R], oracle: &[O], u: f64) -> Ratio {
-    let scale = oracle.iter().map(|x| x.to_f64().abs()).fold(0.0, f64::max);
+fn ratio<R: Real, O: Real>(
+    name: &'static str,
+    device: &[f64],
+    own: &[R],
+    oracle: &[O],
+    natural_scale: f64,
+    u: f64,
+) -> Ratio {
+    let scale = oracle.iter().map(|x| x.to_f64().abs()).fold(natural_scale, f64::max);
     let relative = |difference: f64| if difference == 0.0 { 0.0 } else { difference / scale };
     let distances: Vec<f64> = device.iter().zip(oracle).map(|(&x, &truth)| relative(distance(x, truth))).collect();
-    let own_error =
-        own.iter().zip(oracle).map(|(x, &truth)| relative(distance(x.to_f64(), truth))).fold(0.0, f64::max);
+    let own_error = own.iter().zip(oracle).map(|(x, &truth)| relative(distance(x.to_f64(), truth))).fold(0.0, f64::max);
     // NaN counts as the largest error of all.
     let index = (0..distances.len())
         .max_by(|&i, &j| rank(distances[i]).total_cmp(&rank(distances[j])).then(j.cmp(&i)))
@@ -132,7 +138,11 @@ mod tests {
 
     fn outcome<R: Real>(values: Vec<R>, decisions: Vec<Decision>) -> Outcome<R> {
         let shape = vec![values.len()];
-        Outcome { outputs: vec![Output { name: "x", shape, values: Values::Real(values) }], status: 0, decisions }
+        Outcome {
+            outputs: vec![Output { name: "x", shape, values: Values::Real(values), scale: 0.0 }],
+            status: 0,
+            decisions,
+        }
     }
 
     const U: f64 = f32::UNIT_ROUNDOFF;

@@ -9,6 +9,7 @@ use proptest::test_runner::{Config, FailurePersistence, RngAlgorithm, TestCaseEr
 use tandem_compile::{DType, Graph, HostArray, TensorType};
 
 use crate::agreement::{Comparison, compare};
+use crate::backend::Backend;
 use crate::certificate::{Certificate, Counterexample, LawCount, OutputRecord};
 use crate::law::{Law, Trial, Verdict};
 use crate::outcome::Outcome;
@@ -48,21 +49,6 @@ pub trait Subject {
 
     /// What must hold whatever the rounding.
     fn laws(&self) -> Vec<Law<Self::Case>>;
-}
-
-/// Something that runs a graph.
-pub trait Backend {
-    /// The name on the certificate.
-    fn name(&self) -> String;
-
-    /// The versions of what runs, by name, for the certificate.
-    fn versions(&self) -> Vec<(String, String)>;
-
-    /// The results of the graph on these inputs.
-    ///
-    /// # Errors
-    /// Whatever compiling and running report.
-    fn run(&self, graph: &Graph, inputs: &[HostArray]) -> Result<Vec<HostArray>, String>;
 }
 
 /// How much is checked.

@@ -7,6 +7,7 @@
 //! hold whatever the rounding. The crate knows no algorithm.
 
 pub mod agreement;
+pub mod backend;
 pub mod certificate;
 pub mod check;
 pub mod law;
@@ -18,8 +19,9 @@ pub mod rng;
 pub mod strategy;
 
 pub use agreement::{Comparison, Ratio};
+pub use backend::{Backend, Compiled};
 pub use certificate::Certificate;
-pub use check::{Backend, Options, Subject, check};
+pub use check::{Options, Subject, check};
 pub use law::{Law, Trial, Verdict};
 pub use matrix::Matrix;
 pub use outcome::{Decision, Outcome, Output, Values};

@@ -22,6 +22,9 @@ pub struct Output<R> {
     pub shape: Vec<usize>,
     /// The elements.
     pub values: Values<R>,
+    /// The size of what the elements are computed from, where that can exceed their own (a small difference of large
+    /// numbers); errors are relative to the larger of the two. 0 where the elements speak for themselves.
+    pub scale: f64,
 }
 
 /// A discrete step: which way it went, and how close it was to going another.
@@ -74,6 +77,7 @@ impl<R: Real> Outcome<R> {
             .map(|output| Output {
                 name: output.name,
                 shape: output.shape.clone(),
+                scale: output.scale,
                 values: match &output.values {
                     Values::Real(values) => Values::Real(values.iter().map(|x| x.to_f64()).collect()),
                     Values::Index(values) => Values::Index(values.clone()),
@@ -93,6 +97,7 @@ impl Outcome<f64> {
             .map(|(&name, array)| Output {
                 name,
                 shape: array.shape().to_vec(),
+                scale: 0.0,
                 values: match array.values::<i32>() {
                     Ok(values) => Values::Index(values.to_vec()),
                     Err(_) => Values::Real(array.to_f64()),

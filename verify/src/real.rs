@@ -23,6 +23,16 @@ pub trait Real: RealField + Copy + Send + Sync + 'static {
         self.parts().0
     }
 
+    /// Positive infinity.
+    fn infinity() -> Self {
+        Self::infinity_impl()
+    }
+
+    /// The smallest positive normal number.
+    fn min_positive() -> Self {
+        Self::min_positive_impl()
+    }
+
     /// The magnitude.
     fn abs(self) -> Self {
         if self < Self::zero() { -self } else { self }

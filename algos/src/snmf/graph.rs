@@ -363,7 +363,8 @@ impl Transform {
         let finite = a.is_finite().all() & z.is_finite().all();
         let sound = y.is_finite().all() & loss.is_finite().all();
         let zero = a.eq(0.0).all() | z.eq(0.0).all();
-        let status = zero.convert(DType::I32) * Status::DEGENERATE.0 | (!sound).convert(DType::I32) * Status::BREAKDOWN.0;
+        let status =
+            zero.convert(DType::I32) * Status::DEGENERATE.0 | (!sound).convert(DType::I32) * Status::BREAKDOWN.0;
         let nan = number(f64::NAN, dtype);
         Uses {
             y: finite.select(y, &nan),

@@ -151,13 +151,24 @@ impl Snmf {
             return Err(format!("tol = {}: the relative improvement must be in [0, 1)", self.tol));
         }
         let limit = i32::MAX as usize;
-        for (name, value) in
-            [("k", self.k), ("iters", self.iters), ("patience", self.patience), ("top", self.top)]
-        {
+        for (name, value) in [("k", self.k), ("iters", self.iters), ("patience", self.patience), ("top", self.top)] {
             if value > limit {
                 return Err(format!("{name} = {value}: at most {limit} is supported"));
             }
         }
         Ok(())
+    }
+}
+
+/// The start of [`Init::Svd`] for `a` (`[d, n]`, f32 or f64), as the input `y0` (`[k, n]`, the dtype of `a`), computed
+/// by faer in f64.
+pub fn start_input(a: &tandem_compile::HostArray, k: usize) -> tandem_compile::HostArray {
+    use tandem_compile::{DType, HostArray};
+    let (values, n) = (a.to_f64(), a.shape()[1]);
+    let matrix = faer::Mat::<f64>::from_fn(a.shape()[0], n, |i, j| values[i * n + j]);
+    let g = start::svd(&matrix, k);
+    match a.dtype() {
+        DType::F64 => HostArray::from_fn([k, n], |i| g[(i % n, i / n)]),
+        _ => HostArray::from_fn([k, n], |i| g[(i % n, i / n)] as f32),
     }
 }

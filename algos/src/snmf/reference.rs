@@ -5,6 +5,7 @@ use faer::linalg::solvers::Solve;
 use tandem_compile::HostArray;
 use tandem_verify::{Decision, Outcome, Output, Real, Values};
 
+use super::subject::OUTPUTS;
 use super::{Init, Snmf, start};
 use crate::status::Status;
 
@@ -16,6 +17,9 @@ pub fn factorize<R: Real>(snmf: &Snmf, a: &HostArray, y0: Option<&HostArray>, u:
         return nothing(snmf, a.shape()[0], a.shape()[1]);
     }
     let a = matrix::<R>(a);
+    // Scaled so that squares stay in range.
+    let unit = power_of_two(largest(&a));
+    let a = Mat::from_fn(a.nrows(), a.ncols(), |i, j| a[(i, j)] / unit);
     let mut decisions = Vec::new();
     let g = match y0 {
         Some(y0) => matrix::<R>(y0).transpose().to_owned(),
@@ -25,7 +29,7 @@ pub fn factorize<R: Real>(snmf: &Snmf, a: &HostArray, y0: Option<&HostArray>, u:
             Init::Svd => start::svd(&a, snmf.k),
         },
     };
-    Run { snmf, a: &a, u, decisions, deficient: false }.run(g)
+    Run { snmf, a: &a, unit, u, decisions, deficient: false }.run(g)
 }
 
 /// What a NaN or an infinity among the inputs gives.
@@ -41,19 +45,32 @@ fn nothing<R: Real>(snmf: &Snmf, d: usize, n: usize) -> Outcome<R> {
         ],
         Status::NONFINITE_INPUT,
         Vec::new(),
+        0.0,
     )
 }
 
-fn outcome<R>(values: [(Vec<usize>, Values<R>); 5], status: Status, decisions: Vec<Decision>) -> Outcome<R> {
-    let names = super::subject::OUTPUTS;
-    let outputs =
-        names.iter().zip(values).map(|(&name, (shape, values))| Output { name, shape, values }).collect();
+fn outcome<R>(
+    values: [(Vec<usize>, Values<R>); 5],
+    status: Status,
+    decisions: Vec<Decision>,
+    squared_norm: f64,
+) -> Outcome<R> {
+    let outputs = OUTPUTS
+        .iter()
+        .zip(values)
+        .map(|(&name, (shape, values))| {
+            let scale = if name == "loss" { squared_norm } else { 0.0 };
+            Output { name, shape, values, scale }
+        })
+        .collect();
     Outcome { outputs, status: status.0, decisions }
 }
 
 struct Run<'a, R: Real> {
     snmf: &'a Snmf,
+    /// A in units of `unit`.
     a: &'a Mat<R>,
+    unit: R,
     u: f64,
     decisions: Vec<Decision>,
     deficient: bool,
@@ -82,7 +99,7 @@ impl<R: Real> Run<'_, R> {
             bar = if improved { loss } else { bar };
             losses.push(loss);
         }
-        self.finish(best, losses, stale)
+        self.finish(best, losses, norm)
     }
 
     /// `loss < target`, with how close that was on the scale of |A|^2.
@@ -154,29 +171,30 @@ impl<R: Real> Run<'_, R> {
             for i in 0..g.nrows() {
                 let up = part(p[(i, j)]) + with_negative[(i, j)];
                 let down = part(-p[(i, j)]) + with_positive[(i, j)];
-                if up == R::zero() && down == R::zero() {
+                // A zero stays one, and 0/0 keeps the entry.
+                if g[(i, j)] == R::zero() || (up == R::zero() && down == R::zero()) {
                     continue;
                 }
-                let down = down.max(R::min_positive());
-                g[(i, j)] = g[(i, j)] * (up.sqrt() / down.sqrt());
+                g[(i, j)] = g[(i, j)] * (up / down.max(R::min_positive())).sqrt();
             }
         }
     }
 
-    fn finish(self, (f, g): (Mat<R>, Mat<R>), mut losses: Vec<R>, stale: usize) -> Outcome<R> {
-        let Run { snmf, a, decisions, deficient, .. } = self;
+    fn finish(self, (f, g): (Mat<R>, Mat<R>), mut losses: Vec<R>, norm: f64) -> Outcome<R> {
+        let Run { snmf, unit, decisions, deficient, .. } = self;
         let iterations = losses.len();
+        let f = Mat::from_fn(f.nrows(), f.ncols(), |i, j| f[(i, j)] * unit);
+        losses.iter_mut().for_each(|loss| *loss = *loss * unit * unit);
         let last = losses.last().copied().unwrap_or(R::zero());
         losses.resize(snmf.iters, last);
         let stopped = snmf.patience == 0 || iterations < snmf.iters;
-        let _ = stale;
         let top_index = top_users(&g, snmf.top);
         let finite = |m: &Mat<R>| (0..m.ncols()).all(|j| (0..m.nrows()).all(|i| m[(i, j)].to_f64().is_finite()));
         let sound = finite(&f) && finite(&g) && losses.iter().all(|x| x.to_f64().is_finite());
         let status = Status::default()
             .with(Status::NOT_CONVERGED, !stopped)
             .with(Status::RANK_DEFICIENT, deficient)
-            .with(Status::DEGENERATE, squared_norm(a) == R::zero())
+            .with(Status::DEGENERATE, norm == 0.0)
             .with(Status::BREAKDOWN, !sound);
         outcome(
             [
@@ -188,6 +206,7 @@ impl<R: Real> Run<'_, R> {
             ],
             status,
             decisions,
+            norm * unit.to_f64() * unit.to_f64(),
         )
     }
 }
@@ -255,9 +274,7 @@ fn kmeans<R: Real>(a: &Mat<R>, k: usize, seed: u64, decisions: &mut Vec<Decision
             for i in 0..d {
                 centres[(i, j)] = match members.len() {
                     0 => a[(i, last_stray)],
-                    size => {
-                        members.iter().fold(R::zero(), |sum, &s| sum + a[(i, s)]) / R::from_f64(size as f64)
-                    }
+                    size => members.iter().fold(R::zero(), |sum, &s| sum + a[(i, s)]) / R::from_f64(size as f64),
                 };
             }
         }
@@ -283,9 +300,7 @@ fn assign<R: Real>(a: &Mat<R>, centres: &Mat<R>, decisions: &mut Vec<Decision>) 
             let (first, second) = (order[0], order.get(1).copied());
             let size = squared_norm(&a.subcols(sample, 1).to_owned()).max(distances[first]);
             let margin = match second {
-                Some(second) if size > R::zero() => {
-                    ((distances[second] - distances[first]) / size).to_f64().min(1.0)
-                }
+                Some(second) if size > R::zero() => ((distances[second] - distances[first]) / size).to_f64().min(1.0),
                 _ => 1.0,
             };
             decisions.push(Decision { margin, choice: first as u64 });
@@ -304,6 +319,10 @@ fn power_of_two<R: Real>(x: R) -> R {
         x if x > 0.0 && x.is_finite() => R::from_f64(2f64.powi(x.log2().floor() as i32)),
         _ => R::one(),
     }
+}
+
+fn largest<R: Real>(m: &Mat<R>) -> R {
+    (0..m.ncols()).flat_map(|j| (0..m.nrows()).map(move |i| (i, j))).fold(R::zero(), |most, at| most.max(m[at].abs()))
 }
 
 fn squared_norm<R: Real>(m: &Mat<R>) -> R {

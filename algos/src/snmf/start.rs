@@ -55,9 +55,8 @@ fn threefry(seed: u64, len: usize) -> Vec<u32> {
 pub fn svd<R: Real>(a: &Mat<R>, k: usize) -> Mat<R> {
     let n = a.ncols();
     let b = leading_right_vectors(a, k - 1);
-    let least: Vec<R> = (0..n)
-        .map(|j| (0..k - 1).map(|i| b[(i, j)]).fold(R::zero(), |m, x| if x < m { x } else { m }))
-        .collect();
+    let least: Vec<R> =
+        (0..n).map(|j| (0..k - 1).map(|i| b[(i, j)]).fold(R::zero(), |m, x| if x < m { x } else { m })).collect();
     let g = Mat::from_fn(n, k, |j, i| if i + 1 < k { b[(i, j)] - least[j] } else { -least[j] });
     let sum = (0..k).flat_map(|i| (0..n).map(move |j| (i, j))).fold(R::zero(), |sum, (i, j)| sum + g[(j, i)]);
     let mean = sum / R::from_f64((n * k) as f64);

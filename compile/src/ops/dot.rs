@@ -124,11 +124,8 @@ impl Tensor {
     /// of `a` with the transpose of `b`, without forming the transpose.
     #[track_caller]
     pub fn contract(&self, other: &Tensor, lhs_axis: usize, rhs_axis: usize) -> Tensor {
-        let op = DotGeneral {
-            lhs_contracting: vec![lhs_axis],
-            rhs_contracting: vec![rhs_axis],
-            ..DotGeneral::default()
-        };
+        let op =
+            DotGeneral { lhs_contracting: vec![lhs_axis], rhs_contracting: vec![rhs_axis], ..DotGeneral::default() };
         bind1(op, &[self, other], Location::caller())
     }
 

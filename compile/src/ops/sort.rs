@@ -45,11 +45,8 @@ impl Primitive for Sort {
     fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
         let scalars: Vec<TensorType> = inputs.iter().map(|x| TensorType::scalar(x.ty.dtype)).collect();
         let pairs: Vec<(String, String)> = inputs.iter().map(|_| (emitter.fresh(), emitter.fresh())).collect();
-        let arguments: Vec<String> = pairs
-            .iter()
-            .zip(&scalars)
-            .map(|((a, b), ty)| format!("{a}: {t}, {b}: {t}", t = tensor(ty)))
-            .collect();
+        let arguments: Vec<String> =
+            pairs.iter().zip(&scalars).map(|((a, b), ty)| format!("{a}: {t}, {b}: {t}", t = tensor(ty))).collect();
         let (a, b) = pairs[0].clone();
         let dtype = scalars[0].dtype;
         let region = emitter.block(&format!("^bb0({}):", arguments.join(", ")), |e| {

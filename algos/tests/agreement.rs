@@ -1,0 +1,24 @@
+//! Every algorithm agrees with its reference on the CPU plugin, in both precisions.
+
+use tandem_algos::snmf::subject::SnmfSubject;
+use tandem_compile::DType;
+use tandem_compile::pjrt::Device;
+use tandem_verify::{Compiled, Options, Subject, check};
+
+fn agrees(subject: impl Subject, dtype: DType, regressions: &'static str) {
+    let device = Device::cpu().unwrap_or_else(|e| panic!("{e}"));
+    let options = Options { dtype, cases: 48, seed: 1, regressions: Some(regressions) };
+    let certificate = check(&subject, Some(&Compiled::on(&device)), &options);
+    println!("{}", serde_json::to_string_pretty(&certificate).unwrap());
+    assert!(certificate.agreed, "{:?}", certificate.counterexample);
+}
+
+#[test]
+fn snmf_agrees_in_f32() {
+    agrees(SnmfSubject, DType::F32, "tests/regressions/snmf-f32.txt");
+}
+
+#[test]
+fn snmf_agrees_in_f64() {
+    agrees(SnmfSubject, DType::F64, "tests/regressions/snmf-f64.txt");
+}

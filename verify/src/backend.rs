@@ -1,0 +1,65 @@
+//! Running graphs where they are compared.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use tandem_compile::pjrt::{Device, Executable};
+use tandem_compile::{Graph, HostArray};
+
+/// Something that runs a graph.
+pub trait Backend {
+    /// The name on the certificate.
+    fn name(&self) -> String;
+
+    /// The versions of what runs, by name, for the certificate.
+    fn versions(&self) -> Vec<(String, String)>;
+
+    /// The results of the graph on these inputs.
+    ///
+    /// # Errors
+    /// Whatever compiling and running report.
+    fn run(&self, graph: &Graph, inputs: &[HostArray]) -> Result<Vec<HostArray>, String>;
+}
+
+/// A PJRT device that keeps what it has compiled: laws run the same program again.
+pub struct Compiled {
+    device: Device,
+    programs: RefCell<HashMap<String, Executable>>,
+}
+
+impl Compiled {
+    /// A backend that runs on `device`.
+    pub fn on(device: &Device) -> Self {
+        Self { device: device.clone(), programs: RefCell::default() }
+    }
+}
+
+impl Backend for Compiled {
+    fn name(&self) -> String {
+        self.device.name().into()
+    }
+
+    fn versions(&self) -> Vec<(String, String)> {
+        let plugin = self.device.plugin();
+        let (major, minor) = plugin.api_version();
+        vec![
+            ("pjrt".into(), format!("{major}.{minor}")),
+            ("platform".into(), format!("{} {}", self.device.platform(), self.device.platform_version())),
+            ("hardware".into(), self.device.kind().into()),
+        ]
+    }
+
+    fn run(&self, graph: &Graph, inputs: &[HostArray]) -> Result<Vec<HostArray>, String> {
+        let text = graph.stablehlo();
+        let known = self.programs.borrow().get(&text).cloned();
+        let program = match known {
+            Some(program) => program,
+            None => {
+                let program = self.device.compile(&text).map_err(|e| e.to_string())?;
+                self.programs.borrow_mut().insert(text, program.clone());
+                program
+            }
+        };
+        program.run(&self.device, inputs).map_err(|e| e.to_string())
+    }
+}
