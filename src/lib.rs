@@ -1,1 +1,52 @@
-//! x
+//! Numerical algorithms written once as traced graphs, compiled by XLA for CPU, GPU and TPU, and proved to agree with
+//! an independent CPU reference.
+//!
+//! ```
+//! use tandem::prelude::*;
+//!
+//! /// Kepler's equation E - e sin E = M by Newton's method, for many mean anomalies at once.
+//! fn kepler(mean: &Tensor, eccentricity: f64) -> Tensor {
+//!     fori_loop(0, 8, mean.clone(), |_, e| {
+//!         let residual = &e - e.sin() * eccentricity - mean;
+//!         e.clone() - residual / (1.0 - e.cos() * eccentricity)
+//!     })
+//! }
+//!
+//! fn main() -> tandem::Result<()> {
+//!     let device = Device::default()?;
+//!     let solve = jit(|m: Tensor| kepler(&m, 0.1)).on(&device);
+//!     let anomalies = ndarray::array![0.5, 1.0, 2.0];
+//!     let e: ndarray::Array1<f64> = solve.call(&anomalies)?;
+//!     assert!((e[1] - 0.1 * e[1].sin() - 1.0).abs() < 1e-15);
+//!     println!("{}", solve.lower(&anomalies)?.stablehlo());
+//!     Ok(())
+//! }
+//! ```
+//!
+//! The layers, each a crate of its own: [`compile`] traces, lowers and runs; [`verify`] says what agreement means;
+//! [`linalg`] and [`algos`] hold the algorithms, each as a graph and as a reference; this crate holds the registry of
+//! them all, the files they read and write, and the command line.
+
+pub mod cli;
+pub mod files;
+pub mod fit;
+pub mod install;
+pub mod registry;
+
+pub use tandem_algos as algos;
+pub use tandem_compile as compile;
+pub use tandem_compile::{Error, Result};
+pub use tandem_linalg as linalg;
+pub use tandem_verify as verify;
+
+/// What most programs need.
+pub mod prelude {
+    pub use crate::fit::{Factorization, Fit};
+    pub use tandem_algos::snmf::{Init, Snmf};
+    pub use tandem_algos::status::Status;
+    pub use tandem_compile::pjrt::{Buffer, Device};
+    pub use tandem_compile::{
+        DType, Graph, HostArray, Tensor, TensorType, concatenate, cond, constant, eye, fori_loop, full, iota, jit,
+        number, ones, optimization_barrier, random, scalar, sort_by_key, trace, while_loop, zeros,
+    };
+}

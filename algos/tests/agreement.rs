@@ -1,6 +1,7 @@
 //! Every algorithm agrees with its reference on the CPU plugin, in both precisions.
 
 use tandem_algos::snmf::subject::SnmfSubject;
+use tandem_algos::snmf::transform::TransformSubject;
 use tandem_compile::DType;
 use tandem_compile::pjrt::Device;
 use tandem_verify::{Compiled, Options, Subject, check};
@@ -21,4 +22,14 @@ fn snmf_agrees_in_f32() {
 #[test]
 fn snmf_agrees_in_f64() {
     agrees(SnmfSubject, DType::F64, "tests/regressions/snmf-f64.txt");
+}
+
+#[test]
+fn snmf_transform_agrees_in_f32() {
+    agrees(TransformSubject, DType::F32, "tests/regressions/snmf-transform-f32.txt");
+}
+
+#[test]
+fn snmf_transform_agrees_in_f64() {
+    agrees(TransformSubject, DType::F64, "tests/regressions/snmf-transform-f64.txt");
 }

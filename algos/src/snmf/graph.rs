@@ -5,8 +5,8 @@
 //! by one of its own; both are undone exactly at the end.
 
 use tandem_compile::{
-    DType, Tensor, concatenate, cond, constant, fori_loop, full, iota, number, ones, optimization_barrier, random,
-    scalar, while_loop, zeros,
+    DType, Tensor, concatenate, cond, constant, fori_loop, full, iota, number, optimization_barrier, random, scalar,
+    while_loop, zeros,
 };
 use tandem_compile::{HostArray, Tree};
 use tandem_linalg::cholesky::{cholesky, cholesky_solve};
@@ -200,7 +200,7 @@ impl Snmf {
 }
 
 /// `[k]` as `[k, 1]`, to act on rows.
-fn column(x: &Tensor) -> Tensor {
+pub(super) fn column(x: &Tensor) -> Tensor {
     x.reshape([x.dim(0), 1])
 }
 
@@ -248,7 +248,7 @@ fn twins(y: &Tensor) -> Tensor {
 }
 
 /// Step 3: G' after the multiplicative update.
-fn multiply(a: &Tensor, ft: &Tensor, y: &Tensor) -> Tensor {
+pub(super) fn multiply(a: &Tensor, ft: &Tensor, y: &Tensor) -> Tensor {
     let p = ft.dot(a);
     let q = ft.contract(ft, 1, 1);
     let numerator = positive(&p) + positive(&-&q).dot(y);
@@ -266,7 +266,7 @@ fn positive(x: &Tensor) -> Tensor {
 
 /// J = |A - F G'|^2, columns first: a sum over the rows runs along the processor's vectors and keeps partial sums
 /// short. The barrier keeps the compiler from merging the two sums into one.
-fn squared_error(a: &Tensor, ft: &Tensor, y: &Tensor) -> Tensor {
+pub(super) fn squared_error(a: &Tensor, ft: &Tensor, y: &Tensor) -> Tensor {
     let residual = a - ft.contract(y, 0, 0);
     optimization_barrier(&residual.square().sum_axes([0])).sum()
 }
@@ -322,54 +322,4 @@ fn running_count(mask: &Tensor) -> Tensor {
     let k = mask.dim(0);
     let up_to = iota([k, k], 1, DType::I32).le(iota([k, k], 0, DType::I32));
     (up_to & mask.reshape([1, k])).convert(DType::I32).sum_axes([1])
-}
-
-/// The use that new samples make of fixed features: Y for given Z by the multiplicative update alone.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Transform {
-    /// The iteration count; 0 returns the start.
-    pub iters: usize,
-}
-
-/// The traced outputs of [`Transform::trace`].
-#[derive(Debug, Clone)]
-pub struct Uses {
-    /// Y >= 0, `[k, n]`.
-    pub y: Tensor,
-    /// J after each iteration, `[iters]`.
-    pub loss: Tensor,
-    /// The bits of [`Status`], i32.
-    pub status: Tensor,
-}
-
-impl Transform {
-    /// Traces Y for `a` (`[d, n]`) and fixed features `z` (`[d, k]`), from a start of ones.
-    #[track_caller]
-    pub fn trace(&self, a: &Tensor, z: &Tensor) -> Uses {
-        let dtype = a.dtype();
-        let (n, k) = (a.dim(1), z.dim(1));
-        let unit = power_of_two(&a.abs().max());
-        let feature_unit = power_of_two(&z.abs().max_axes([0]));
-        let scaled = a / &unit;
-        let ft = (z / feature_unit.reshape([1, k])).t();
-        let (y, loss) =
-            fori_loop(0, self.iters as i32, (ones([k, n], dtype), zeros([self.iters], dtype)), |i, (y, loss)| {
-                let y = multiply(&scaled, &ft, &y);
-                let error = squared_error(&scaled, &ft, &y);
-                (y, if self.iters == 0 { loss } else { loss.dynamic_update_slice(&error.reshape([1]), &[&i]) })
-            });
-        let y = y * &unit / column(&feature_unit);
-        let loss = loss * &unit * &unit;
-        let finite = a.is_finite().all() & z.is_finite().all();
-        let sound = y.is_finite().all() & loss.is_finite().all();
-        let zero = a.eq(0.0).all() | z.eq(0.0).all();
-        let status =
-            zero.convert(DType::I32) * Status::DEGENERATE.0 | (!sound).convert(DType::I32) * Status::BREAKDOWN.0;
-        let nan = number(f64::NAN, dtype);
-        Uses {
-            y: finite.select(y, &nan),
-            loss: finite.select(loss, &nan),
-            status: finite.select(status, Status::NONFINITE_INPUT.0),
-        }
-    }
 }

@@ -29,8 +29,10 @@ pub mod laws;
 pub mod reference;
 pub mod start;
 pub mod subject;
+pub mod transform;
 
-pub use graph::{Factors, Transform};
+pub use graph::Factors;
+pub use transform::Transform;
 
 /// Where the iteration starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

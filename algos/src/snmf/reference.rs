@@ -6,6 +6,7 @@ use tandem_compile::HostArray;
 use tandem_verify::{Decision, Outcome, Output, Real, Values};
 
 use super::subject::OUTPUTS;
+use super::transform::{self, Transform};
 use super::{Init, Snmf, start};
 use crate::status::Status;
 
@@ -88,7 +89,7 @@ impl<R: Real> Run<'_, R> {
                 f = self.least_squares(&g);
             }
             self.keep_winners(&mut f);
-            self.update(&f, &mut g);
+            update(self.a, &f, &mut g);
             let loss = squared_norm(&(self.a - &f * g.transpose()));
             if self.decide(loss, least, norm) {
                 (least, best) = (loss, (f.clone(), g.clone()));
@@ -159,27 +160,6 @@ impl<R: Real> Run<'_, R> {
         }
     }
 
-    /// G_ij <- G_ij sqrt((P+ + G Q-)_ij / (P- + G Q+)_ij).
-    fn update(&self, f: &Mat<R>, g: &mut Mat<R>) {
-        let p = self.a.transpose() * f;
-        let q = f.transpose() * f;
-        let part = |x: R| if x > R::zero() { x } else { R::zero() };
-        let positive = Mat::from_fn(q.nrows(), q.ncols(), |i, j| part(q[(i, j)]));
-        let negative = Mat::from_fn(q.nrows(), q.ncols(), |i, j| part(-q[(i, j)]));
-        let (with_positive, with_negative) = (&*g * &positive, &*g * &negative);
-        for j in 0..g.ncols() {
-            for i in 0..g.nrows() {
-                let up = part(p[(i, j)]) + with_negative[(i, j)];
-                let down = part(-p[(i, j)]) + with_positive[(i, j)];
-                // A zero stays one, and 0/0 keeps the entry.
-                if g[(i, j)] == R::zero() || (up == R::zero() && down == R::zero()) {
-                    continue;
-                }
-                g[(i, j)] = g[(i, j)] * (up / down.max(R::min_positive())).sqrt();
-            }
-        }
-    }
-
     fn finish(self, (f, g): (Mat<R>, Mat<R>), mut losses: Vec<R>, norm: f64) -> Outcome<R> {
         let Run { snmf, unit, decisions, deficient, .. } = self;
         let iterations = losses.len();
@@ -209,6 +189,69 @@ impl<R: Real> Run<'_, R> {
             norm * unit.to_f64() * unit.to_f64(),
         )
     }
+}
+
+/// G_ij <- G_ij sqrt((P+ + G Q-)_ij / (P- + G Q+)_ij).
+fn update<R: Real>(a: &Mat<R>, f: &Mat<R>, g: &mut Mat<R>) {
+    let p = a.transpose() * f;
+    let q = f.transpose() * f;
+    let part = |x: R| if x > R::zero() { x } else { R::zero() };
+    let positive = Mat::from_fn(q.nrows(), q.ncols(), |i, j| part(q[(i, j)]));
+    let negative = Mat::from_fn(q.nrows(), q.ncols(), |i, j| part(-q[(i, j)]));
+    let (with_positive, with_negative) = (&*g * &positive, &*g * &negative);
+    for j in 0..g.ncols() {
+        for i in 0..g.nrows() {
+            let up = part(p[(i, j)]) + with_negative[(i, j)];
+            let down = part(-p[(i, j)]) + with_positive[(i, j)];
+            // A zero stays one, and 0/0 keeps the entry.
+            if g[(i, j)] == R::zero() || (up == R::zero() && down == R::zero()) {
+                continue;
+            }
+            g[(i, j)] = g[(i, j)] * (up / down.max(R::min_positive())).sqrt();
+        }
+    }
+}
+
+/// The uses Y of fixed features `z` (`[d, k]`) by the samples `a` (`[d, n]`), from equal uses in units of the data.
+pub fn transform<R: Real>(transform: &Transform, a: &HostArray, z: &HostArray) -> Outcome<R> {
+    let (n, k, iters) = (a.shape()[1], z.shape()[1], transform.iters);
+    if a.first_nonfinite().or(z.first_nonfinite()).is_some() {
+        let nan = |len: usize| Values::Real(vec![R::from_f64(f64::NAN); len]);
+        return uses((n, k, iters), nan(k * n), nan(iters), Status::NONFINITE_INPUT, 0.0);
+    }
+    let (a, f) = (matrix::<R>(a), matrix::<R>(z));
+    let unit = power_of_two(largest(&a));
+    let feature_units: Vec<R> = (0..k).map(|j| power_of_two(largest(&f.subcols(j, 1).to_owned()))).collect();
+    let a = Mat::from_fn(a.nrows(), n, |i, j| a[(i, j)] / unit);
+    let f = Mat::from_fn(f.nrows(), k, |i, j| f[(i, j)] / feature_units[j]);
+    let mut g = Mat::from_fn(n, k, |_, _| R::one());
+    let mut losses = Vec::with_capacity(iters);
+    for _ in 0..iters {
+        update(&a, &f, &mut g);
+        losses.push(squared_norm(&(&a - &f * g.transpose())) * unit * unit);
+    }
+    let y: Vec<R> =
+        (0..k).flat_map(|j| (0..n).map(move |i| (i, j))).map(|at| g[at] * unit / feature_units[at.1]).collect();
+    let sound = y.iter().chain(&losses).all(|x| x.to_f64().is_finite());
+    let degenerate = squared_norm(&a) == R::zero() || squared_norm(&f) == R::zero();
+    let status = Status::default().with(Status::DEGENERATE, degenerate).with(Status::BREAKDOWN, !sound);
+    let norm = (squared_norm(&a) * unit * unit).to_f64();
+    uses((n, k, iters), Values::Real(y), Values::Real(losses), status, norm)
+}
+
+fn uses<R>(
+    (n, k, iters): (usize, usize, usize),
+    y: Values<R>,
+    loss: Values<R>,
+    status: Status,
+    norm: f64,
+) -> Outcome<R> {
+    let [y_name, loss_name] = transform::OUTPUTS;
+    let outputs = vec![
+        Output { name: y_name, shape: vec![k, n], values: y, scale: 0.0 },
+        Output { name: loss_name, shape: vec![iters], values: loss, scale: norm },
+    ];
+    Outcome { outputs, status: status.0, decisions: Vec::new() }
 }
 
 /// Per feature the samples in order of decreasing use, -1 where there are none left.

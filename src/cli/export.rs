@@ -1,0 +1,85 @@
+//! `tandem export`: an algorithm as a StableHLO module of its inputs, parameters and seed being constants.
+
+use clap::Args;
+use tandem_compile::{DType, TensorType};
+
+use super::{Failure, Precision, Target, inputs, output};
+use crate::files::FileRef;
+use crate::registry::{Input, Settings, graph};
+
+/// What `tandem export` takes.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The algorithm; `tandem list` names them
+    algorithm: String,
+    /// An input's shape: a file whose shape it is, or the type itself, such as a=f32[768,512]
+    #[arg(long = "input", value_name = "NAME=FILE|TYPE")]
+    inputs: Vec<String>,
+    /// A parameter
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    /// The precision of the computation
+    #[arg(long, value_enum, default_value = "f32")]
+    dtype: Precision,
+    /// The module
+    #[arg(long, value_name = "FILE.mlir")]
+    out: Target,
+}
+
+impl Export {
+    /// Runs the command.
+    pub fn run(self) -> Result<(), Failure> {
+        let algorithm = inputs::algorithm(&self.algorithm)?;
+        let settings = Settings::parse(algorithm.parameters(), &self.settings).map_err(Failure::usage)?;
+        let texts = inputs::assign(algorithm, &self.inputs)?;
+        let real = self.dtype.dtype();
+        let types: Vec<Option<TensorType>> = algorithm
+            .inputs()
+            .iter()
+            .zip(&texts)
+            .map(|(input, text)| text.as_ref().map(|text| argument(input, text, real)).transpose())
+            .collect::<Result<_, _>>()?;
+        let problem = algorithm.problem(&settings, &types).map_err(Failure::usage)?;
+        if let Some(reason) = problem.needs_host(&types) {
+            return Err(Failure::usage(reason));
+        }
+        // A module this size could not be traced or written.
+        inputs::check_memory(problem.bytes())?;
+        let graph = graph(&*problem, &types).map_err(Failure::usage)?;
+        let graph = graph.with_leading_results(algorithm.outputs().len());
+        write(&self.out, &graph.stablehlo())?;
+        output::say(&format!("{}: {} operations in {}", algorithm.name(), graph.nodes().len(), self.out.display()));
+        Ok(())
+    }
+}
+
+/// The type of an input, from a type or from a file's array.
+fn argument(input: &Input, text: &str, real: DType) -> Result<TensorType, Failure> {
+    let wanted = input.elements.dtype(real);
+    let name = input.name;
+    if let Some(ty) = inputs::tensor_type(text) {
+        return match ty.dtype == wanted {
+            true => Ok(ty),
+            false => Err(Failure::usage(format!(
+                "input {name}: {ty} is given, but the run computes in {wanted}; write {}, or choose --dtype",
+                ty.with_dtype(wanted)
+            ))),
+        };
+    }
+    let about = |reason: String| Failure::usage(format!("input {name}: {reason}"));
+    let file = FileRef::parse(text).map_err(|e| about(format!("{e}; a type is written f32[768,512]")))?;
+    Ok(file.read().map_err(|e| about(e.to_string()))?.ty().with_dtype(wanted))
+}
+
+/// Writes the whole text or nothing.
+fn write(path: &std::path::Path, text: &str) -> Result<(), Failure> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => std::path::Path::new("."),
+    };
+    let failed = |e: std::io::Error| Failure::usage(format!("{}: cannot be written: {e}", path.display()));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    std::io::Write::write_all(&mut file, text.as_bytes()).map_err(failed)?;
+    file.persist(path).map_err(|e| failed(e.error))?;
+    Ok(())
+}

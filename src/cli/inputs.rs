@@ -1,0 +1,124 @@
+//! `--input NAME=FILE` and `--set KEY=VALUE`, up to a problem with its inputs in memory.
+
+use tandem_compile::{DType, HostArray, TensorType};
+
+use super::Failure;
+use crate::files::FileRef;
+use crate::registry::{Algorithm, Input, algorithms, find};
+
+/// The algorithm called `name`.
+pub fn algorithm(name: &str) -> Result<&'static dyn Algorithm, Failure> {
+    find(name).ok_or_else(|| {
+        let known: Vec<&str> = algorithms().iter().map(|a| a.name()).collect();
+        Failure::usage(format!("there is no algorithm {name}; known are {}", known.join(", ")))
+    })
+}
+
+/// The texts after `NAME=`, in the order of the algorithm's inputs; `None` where an optional input is not given.
+pub fn assign(algorithm: &dyn Algorithm, assignments: &[String]) -> Result<Vec<Option<String>>, Failure> {
+    let inputs = algorithm.inputs();
+    let known = || inputs.iter().map(|input| input.name).collect::<Vec<_>>().join(", ");
+    let mut values: Vec<Option<String>> = vec![None; inputs.len()];
+    for assignment in assignments {
+        let Some((name, value)) = assignment.split_once('=') else {
+            return Err(Failure::usage(format!(
+                "--input {assignment}: expected NAME=FILE with NAME one of {}",
+                known()
+            )));
+        };
+        let Some(at) = inputs.iter().position(|input| input.name == name) else {
+            let algorithm = algorithm.name();
+            return Err(Failure::usage(format!("--input {name}: {algorithm} has no such input; it has {}", known())));
+        };
+        if values[at].replace(value.into()).is_some() {
+            return Err(Failure::usage(format!("--input {name}: the input is given twice")));
+        }
+    }
+    for (input, value) in inputs.iter().zip(&values) {
+        if value.is_none() && !input.optional {
+            let (name, shape, about) = (input.name, input.shape, input.about);
+            return Err(Failure::usage(format!("the input {name} is missing ({shape}, {about}): --input {name}=FILE")));
+        }
+    }
+    Ok(values)
+}
+
+/// Reads an input in the dtype that it has in a run of precision `real`.
+pub fn read(input: &Input, text: &str, real: DType, allow_nonfinite: bool) -> Result<HostArray, Failure> {
+    let about = |reason: String| Failure::usage(format!("input {}: {reason}", input.name));
+    let array = FileRef::parse(text).and_then(|file| file.read()).map_err(|e| about(e.to_string()))?;
+    let array = array.cast(input.elements.dtype(real)).map_err(|e| about(format!("{text}: {e}")))?;
+    if let Some(at) = array.first_nonfinite().filter(|_| !allow_nonfinite) {
+        let (value, position) = (array.to_f64()[at], position(at, array.shape()));
+        return Err(about(format!(
+            "{text}: the element {position} is {value}; clean the data, or pass --allow-nonfinite to see what comes out"
+        )));
+    }
+    Ok(array)
+}
+
+/// A row-major position as `[i, j]`.
+fn position(mut at: usize, shape: &[usize]) -> String {
+    let mut indices: Vec<usize> = shape
+        .iter()
+        .rev()
+        .map(|&size| {
+            let index = at % size.max(1);
+            at /= size.max(1);
+            index
+        })
+        .collect();
+    indices.reverse();
+    format!("{indices:?}")
+}
+
+/// `f32[768,512]` as a type.
+pub fn tensor_type(text: &str) -> Option<TensorType> {
+    let (dtype, shape) = text.strip_suffix(']')?.split_once('[')?;
+    let dtype = DType::from_name(dtype)?;
+    if shape.trim().is_empty() {
+        return Some(TensorType::scalar(dtype));
+    }
+    let sizes: Option<Vec<usize>> = shape.split(',').map(|size| size.trim().parse().ok()).collect();
+    // Sizes whose product no memory holds are no shape.
+    let sizes = sizes.filter(|s| s.iter().try_fold(1usize, |len, &size| len.checked_mul(size)).is_some())?;
+    Some(TensorType::new(dtype, sizes))
+}
+
+/// Checks that a run that needs `bytes` fits into this machine's free memory.
+pub fn check_memory(bytes: f64) -> Result<(), Failure> {
+    let Some(free) = free_memory() else {
+        return Ok(());
+    };
+    if bytes <= free {
+        return Ok(());
+    }
+    let gib = |bytes: f64| bytes / f64::from(1 << 30);
+    Err(Failure::usage(format!(
+        "the run needs at least {:.1} GiB of memory and {:.1} GiB are free; choose smaller inputs or parameters",
+        gib(bytes),
+        gib(free)
+    )))
+}
+
+/// What the system says can be allocated without swapping, in bytes; `None` where it does not say.
+fn free_memory() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok().map(|kib| kib * 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_read_as_they_are_printed() {
+        for text in ["f32[768,512]", "f64[3]", "i32[]"] {
+            assert_eq!(tensor_type(text).map(|ty| ty.to_string()).as_deref(), Some(text));
+        }
+        for text in ["f32", "f33[2]", "f32[2", "f32[a]", "f32[-1]", "a.npy", "f32[99999999999,99999999999]"] {
+            assert_eq!(tensor_type(text), None, "{text}");
+        }
+    }
+}

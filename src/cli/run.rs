@@ -1,0 +1,204 @@
+//! `tandem run`: an algorithm on files, its outputs into a folder.
+
+use std::time::Instant;
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+use tandem_algos::status::Status;
+use tandem_compile::pjrt::{Buffer, Device};
+use tandem_compile::{HostArray, TensorType};
+
+use super::{Failure, Place, Precision, Target, inputs, output};
+use crate::files::{Content, check_writable, write_all};
+use crate::registry::{Algorithm, Problem, Settings, graph};
+
+/// What `tandem run` takes.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The algorithm; `tandem list` names them
+    algorithm: String,
+    /// An input: a .npy file, an array of a .npz (FILE.npz:KEY) or .safetensors (FILE.safetensors:TENSOR) file; a
+    /// trailing ^T transposes
+    #[arg(long = "input", value_name = "NAME=FILE")]
+    inputs: Vec<String>,
+    /// A parameter
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    #[command(flatten)]
+    place: Place,
+    /// The precision of the computation
+    #[arg(long, value_enum, default_value = "f32")]
+    dtype: Precision,
+    /// The folder for OUTPUT.npy and run.json
+    #[arg(long, value_name = "DIR")]
+    out: Target,
+    /// Prints run.json to stdout
+    #[arg(long)]
+    json: bool,
+    /// Lets NaN and infinity pass in the inputs
+    #[arg(long)]
+    allow_nonfinite: bool,
+    /// Fails (exit code 1) when the iteration did not converge
+    #[arg(long)]
+    strict: bool,
+}
+
+/// What a run took, in milliseconds.
+struct Times {
+    trace: f64,
+    compile: f64,
+    run: f64,
+}
+
+impl Run {
+    /// Runs the command.
+    pub fn run(self) -> Result<(), Failure> {
+        let algorithm = inputs::algorithm(&self.algorithm)?;
+        let settings = Settings::parse(algorithm.parameters(), &self.settings).map_err(Failure::usage)?;
+        let texts = inputs::assign(algorithm, &self.inputs)?;
+        check_writable(&self.out).map_err(Failure::usage)?;
+        let arrays = self.read(algorithm, &texts)?;
+        let types: Vec<Option<TensorType>> = arrays.iter().map(|a| a.as_ref().map(HostArray::ty)).collect();
+        let problem = algorithm.problem(&settings, &types).map_err(Failure::usage)?;
+        problem.check(&arrays).map_err(Failure::usage)?;
+        inputs::check_memory(problem.bytes())?;
+        let device = self.place.open()?;
+        let (results, times) = compute(&*problem, arrays, device.as_ref())?;
+        self.finish(algorithm, &settings, &types, device.as_ref(), results, &times)
+    }
+
+    fn read(&self, algorithm: &dyn Algorithm, texts: &[Option<String>]) -> Result<Vec<Option<HostArray>>, Failure> {
+        let real = self.dtype.dtype();
+        algorithm
+            .inputs()
+            .iter()
+            .zip(texts)
+            .map(|(input, text)| {
+                text.as_ref().map(|text| inputs::read(input, text, real, self.allow_nonfinite)).transpose()
+            })
+            .collect()
+    }
+
+    fn finish(
+        &self,
+        algorithm: &dyn Algorithm,
+        settings: &Settings,
+        types: &[Option<TensorType>],
+        device: Option<&Device>,
+        mut results: Vec<HostArray>,
+        times: &Times,
+    ) -> Result<(), Failure> {
+        let status = results.pop().and_then(|s| s.values::<i32>().ok()?.first().copied()).unwrap_or(0);
+        let status = Status(status);
+        let shapes = |names: Vec<&str>, types: Vec<Option<TensorType>>| -> Map<String, Value> {
+            let named = names.into_iter().zip(types);
+            named.filter_map(|(name, ty)| Some((name.to_owned(), json!(ty?.to_string())))).collect()
+        };
+        let record = json!({
+            "algorithm": algorithm.name(),
+            "parameters": settings.to_json(),
+            "device": device.map_or("reference", Device::name),
+            "dtype": self.dtype.dtype().name(),
+            "inputs": shapes(algorithm.inputs().iter().map(|i| i.name).collect(), types.to_vec()),
+            "outputs": shapes(
+                algorithm.outputs().iter().map(|o| o.name).collect(),
+                results.iter().map(|r| Some(r.ty())).collect(),
+            ),
+            "versions": versions(device),
+            "status": status.words(),
+            "trace_ms": times.trace,
+            "compile_ms": times.compile,
+            "run_ms": times.run,
+        });
+        let text = serde_json::to_string_pretty(&record).unwrap_or_default();
+        let sound: Vec<(&str, bool)> =
+            algorithm.outputs().iter().zip(&results).map(|(o, r)| (o.name, r.first_nonfinite().is_none())).collect();
+        let names = algorithm.outputs().iter().map(|output| format!("{}.npy", output.name));
+        let mut files: Vec<(String, Content)> = names.zip(results.into_iter().map(Content::Npy)).collect();
+        files.push(("run.json".into(), Content::Text(text.clone() + "\n")));
+        write_all(&self.out, &files).map_err(Failure::usage)?;
+
+        if self.json {
+            output::say(&text);
+        } else {
+            let (out, run) = (self.out.display(), times.run);
+            output::say(&format!("{}: {} files in {out}, computed in {run:.1} ms", algorithm.name(), files.len()));
+        }
+        if status != Status::default() {
+            output::remark(&format!("status: {status}"));
+        }
+        self.verdict(status, &sound)
+    }
+
+    fn verdict(&self, status: Status, sound: &[(&str, bool)]) -> Result<(), Failure> {
+        let unsound: Vec<&str> = sound.iter().filter(|(_, sound)| !sound).map(|&(name, _)| name).collect();
+        if !unsound.is_empty() {
+            let out = self.out.display();
+            return Err(Failure::Computed(format!(
+                "NaN or infinity in {}; all is written to {out}",
+                unsound.join(", ")
+            )));
+        }
+        if self.strict && status.has(Status::NOT_CONVERGED) {
+            return Err(Failure::Computed("the iteration limit came before convergence (--strict)".into()));
+        }
+        Ok(())
+    }
+}
+
+fn compute(
+    problem: &dyn Problem,
+    arrays: Vec<Option<HostArray>>,
+    device: Option<&Device>,
+) -> Result<(Vec<HostArray>, Times), Failure> {
+    let spinner = output::spinner("preparing");
+    let arrays = problem.prepare(arrays);
+    let Some(device) = device else {
+        spinner.set_message("running the reference");
+        let start = Instant::now();
+        let results = problem.reference(&arrays);
+        return Ok((results, Times { trace: 0.0, compile: 0.0, run: milliseconds(start) }));
+    };
+    let types: Vec<Option<TensorType>> = arrays.iter().map(|a| a.as_ref().map(HostArray::ty)).collect();
+    let start = Instant::now();
+    let graph = graph(problem, &types).map_err(Failure::usage)?;
+    let trace = milliseconds(start);
+
+    spinner.set_message("compiling");
+    let start = Instant::now();
+    let executable = graph.compile(device).map_err(Failure::usage)?;
+    let compile = milliseconds(start);
+
+    spinner.set_message("running");
+    let buffers: Vec<Buffer> =
+        arrays.iter().flatten().map(|a| device.upload(a)).collect::<Result<_, _>>().map_err(Failure::usage)?;
+    for buffer in &buffers {
+        buffer.wait().map_err(Failure::usage)?;
+    }
+    let start = Instant::now();
+    let results = executable.execute(&buffers).map_err(Failure::usage)?;
+    for result in &results {
+        result.wait().map_err(Failure::usage)?;
+    }
+    let run = milliseconds(start);
+    let results = results.iter().map(Buffer::to_host).collect::<Result<_, _>>().map_err(Failure::usage)?;
+    Ok((results, Times { trace, compile, run }))
+}
+
+fn milliseconds(start: Instant) -> f64 {
+    start.elapsed().as_secs_f64() * 1e3
+}
+
+/// The versions of everything that had a part in a result.
+pub fn versions(device: Option<&Device>) -> Value {
+    let mut versions = json!({ "tandem": env!("CARGO_PKG_VERSION") });
+    if let Some(device) = device {
+        let (major, minor) = device.plugin().api_version();
+        versions["pjrt"] = json!(format!("{major}.{minor}"));
+        versions["platform"] = json!(output::one_line(device.platform_version()));
+        for (name, value) in device.plugin().attributes() {
+            versions[name] = json!(value);
+        }
+    }
+    versions
+}

@@ -1,0 +1,139 @@
+//! Every algorithm under its name, with what it takes and gives: what the command line and other programs drive.
+
+mod parameters;
+mod snmf;
+
+use tandem_compile::{DType, Graph, HostArray, Result, Tensor, TensorType, trace};
+use tandem_verify::{Backend, Certificate, Options};
+
+pub use parameters::{Kind, Parameter, Settings};
+
+/// The elements that an input or output holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Elements {
+    /// Numbers in the precision of the run, f32 or f64.
+    Real,
+    /// Positions or counts, i32.
+    Index,
+}
+
+impl Elements {
+    /// The dtype in a run of precision `real`.
+    pub fn dtype(self, real: DType) -> DType {
+        match self {
+            Elements::Real => real,
+            Elements::Index => DType::I32,
+        }
+    }
+}
+
+/// An input of an algorithm.
+#[derive(Debug, Clone, Copy)]
+pub struct Input {
+    /// The name.
+    pub name: &'static str,
+    /// The shape in terms of other shapes and parameters: `[d, n]`.
+    pub shape: &'static str,
+    /// What it holds.
+    pub elements: Elements,
+    /// Whether the algorithm runs without it.
+    pub optional: bool,
+    /// What it is, in a sentence.
+    pub about: &'static str,
+}
+
+/// An output of an algorithm.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    /// The name.
+    pub name: &'static str,
+    /// The shape in terms of other shapes and parameters: `[d, k]`.
+    pub shape: &'static str,
+    /// What it holds.
+    pub elements: Elements,
+    /// What it is, in a sentence.
+    pub about: &'static str,
+}
+
+/// An algorithm by name.
+pub trait Algorithm: Sync {
+    /// The name.
+    fn name(&self) -> &'static str;
+
+    /// What it does, in a sentence.
+    fn about(&self) -> &'static str;
+
+    /// What it takes, in the order of an exported program's arguments.
+    fn inputs(&self) -> &'static [Input];
+
+    /// What it gives, in the order of an exported program's results.
+    fn outputs(&self) -> &'static [Output];
+
+    /// The parameters with their defaults.
+    fn parameters(&self) -> &'static [Parameter];
+
+    /// The problem that the settings pose for inputs of these types, `None` where an optional input is absent.
+    ///
+    /// # Errors
+    /// What is out of range or does not fit together, in one line.
+    fn problem(
+        &self,
+        settings: &Settings,
+        inputs: &[Option<TensorType>],
+    ) -> std::result::Result<Box<dyn Problem>, String>;
+
+    /// Compares the graph with the reference on random problems; without a backend, the reference with its oracle.
+    fn check(&self, backend: Option<&dyn Backend>, options: &Options) -> Certificate;
+}
+
+/// An algorithm with its parameters, for inputs of known types.
+pub trait Problem {
+    /// A lower estimate of the memory that a run needs, in bytes.
+    fn bytes(&self) -> f64;
+
+    /// Checks the numbers in the inputs beyond their being finite.
+    ///
+    /// # Errors
+    /// Which input holds what it must not, in one line.
+    fn check(&self, inputs: &[Option<HostArray>]) -> std::result::Result<(), String>;
+
+    /// The inputs with what the host computes before the program runs.
+    fn prepare(&self, inputs: Vec<Option<HostArray>>) -> Vec<Option<HostArray>>;
+
+    /// Why the problem cannot become a program of its inputs alone, if it cannot.
+    fn needs_host(&self, inputs: &[Option<TensorType>]) -> Option<String>;
+
+    /// The traced outputs, and the status last.
+    fn trace(&self, inputs: &[Option<Tensor>]) -> Vec<Tensor>;
+
+    /// The outputs and the status by the reference, in the precision of the inputs.
+    fn reference(&self, inputs: &[Option<HostArray>]) -> Vec<HostArray>;
+}
+
+/// Traces a problem for inputs of these types: the graph's parameters are the inputs that are there, its results the
+/// outputs and the status.
+///
+/// # Errors
+/// What tracing reports.
+pub fn graph(problem: &dyn Problem, inputs: &[Option<TensorType>]) -> Result<Graph> {
+    let present: Vec<TensorType> = inputs.iter().flatten().cloned().collect();
+    trace(
+        |tensors: Vec<Tensor>| {
+            let mut tensors = tensors.into_iter();
+            let all: Vec<Option<Tensor>> =
+                inputs.iter().map(|input| input.as_ref().and_then(|_| tensors.next())).collect();
+            problem.trace(&all)
+        },
+        &present,
+    )
+}
+
+/// All algorithms.
+pub fn algorithms() -> &'static [&'static dyn Algorithm] {
+    &[&snmf::Factorize, &snmf::Transform]
+}
+
+/// The algorithm of that name.
+pub fn find(name: &str) -> Option<&'static dyn Algorithm> {
+    algorithms().iter().copied().find(|algorithm| algorithm.name() == name)
+}
