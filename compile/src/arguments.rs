@@ -160,6 +160,13 @@ impl<'a, T: Takes<'a>> Arguments<'a> for T {
     }
 }
 
+/// No arguments, for a function of `()`.
+impl<'a> Arguments<'a> for () {
+    fn inputs(self) -> Vec<Input<'a>> {
+        Vec::new()
+    }
+}
+
 impl<'a> Arguments<'a> for &'a [HostArray] {
     fn inputs(self) -> Vec<Input<'a>> {
         self.iter().map(Takes::input).collect()

@@ -32,9 +32,9 @@ impl TensorType {
         self.shape.len()
     }
 
-    /// The number of elements.
+    /// The number of elements; the largest `usize` where there are more.
     pub fn len(&self) -> usize {
-        self.shape.iter().product()
+        self.shape.iter().fold(1, |len, &size| len.saturating_mul(size))
     }
 
     /// True when some axis has size 0.

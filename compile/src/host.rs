@@ -50,14 +50,16 @@ impl HostArray {
     /// When the number of elements is not the product of `shape`.
     pub fn new<T: Element>(shape: impl Into<Vec<usize>>, values: Vec<T>) -> Result<Self> {
         let shape = shape.into();
-        let expected: usize = shape.iter().product();
-        if values.len() != expected {
+        let ty = TensorType::new(T::DTYPE, shape);
+        if values.len() != ty.len() {
             return Err(Error::Host(format!(
-                "an array of shape {shape:?} has {expected} elements, but {} were given",
+                "an array of shape {:?} has {} elements, but {} were given",
+                ty.shape,
+                ty.len(),
                 values.len()
             )));
         }
-        Ok(Self { shape, data: T::wrap(values) })
+        Ok(Self { shape: ty.shape, data: T::wrap(values) })
     }
 
     /// A single number.
@@ -187,10 +189,15 @@ impl HostArray {
             (_, DType::Bool) => integers(whole(&self.to_f64(), dtype)?, dtype, |x| x != 0)?,
             (_, DType::F64) => HostData::F64(self.to_f64()),
             (_, DType::F32) => floats(&self.to_f64(), dtype, |x| x as f32, |x| x.is_finite())?,
-            (_, DType::F16) => floats(&self.to_f64(), dtype, f16::from_f64, |x| x.is_finite())?,
-            (_, DType::BF16) => floats(&self.to_f64(), dtype, bf16::from_f64, |x| x.is_finite())?,
+            (_, DType::F16) => floats(&self.to_f64(), dtype, |x| f16::from_f32(to_odd(x)), |x| x.is_finite())?,
+            (_, DType::BF16) => floats(&self.to_f64(), dtype, |x| bf16::from_f32(to_odd(x)), |x| x.is_finite())?,
         };
         Ok(Self { shape: self.shape.clone(), data })
+    }
+
+    /// The element at a row-major position, as Rust prints it.
+    pub(crate) fn element_text(&self, position: usize) -> String {
+        each_dtype!(&self.data, v => format!("{:?}", v[position]))
     }
 
     /// The matrix with its two axes exchanged.
@@ -241,6 +248,17 @@ fn floats<T: Element>(values: &[f64], dtype: DType, round: fn(f64) -> T, finite:
     }
 }
 
+/// Rounds to odd: a number that f32 does not hold becomes its neighbour with the last bit set, so that rounding once
+/// more, to fewer bits, sees on which side of a tie it was. (`f16::from_f64` and `bf16::from_f64` lose that.)
+fn to_odd(x: f64) -> f32 {
+    let y = x as f32;
+    if x.is_nan() || f64::from(y) == x {
+        return y;
+    }
+    let toward_zero = y.to_bits() - u32::from(f64::from(y).abs() > x.abs());
+    f32::from_bits(toward_zero | 1)
+}
+
 fn whole(values: &[f64], dtype: DType) -> Result<impl Iterator<Item = i128> + '_> {
     match values.iter().find(|x| x.fract() != 0.0 || !x.is_finite()) {
         Some(x) => Err(Error::Host(format!("{x} is not a whole number and cannot become {dtype}"))),
@@ -274,6 +292,18 @@ mod tests {
         assert_eq!(big.cast(DType::F32).unwrap_err().to_string(), "1e300 overflows f32");
         let inf = HostArray::scalar(f64::INFINITY).cast(DType::F32).unwrap();
         assert_eq!(inf.values::<f32>().unwrap(), [f32::INFINITY]);
+    }
+
+    #[test]
+    fn a_number_beside_a_tie_of_a_narrow_type_is_rounded_once() {
+        let above = |tie: f64| HostArray::new([2], vec![tie, tie + 2f64.powi(-40)]).unwrap();
+        let half = above(1.0 + 2f64.powi(-11)).cast(DType::F16).unwrap();
+        assert_eq!(half.to_f64(), [1.0, 1.0 + 2f64.powi(-10)]);
+        let brain = above(1.0 + 2f64.powi(-8)).cast(DType::BF16).unwrap();
+        assert_eq!(brain.to_f64(), [1.0, 1.0 + 2f64.powi(-7)]);
+        let tiny = HostArray::new([3], vec![-1e-300, 65520.0 - 1e-9, f64::NEG_INFINITY]).unwrap();
+        assert_eq!(tiny.cast(DType::F16).unwrap().to_f64(), [0.0, 65504.0, f64::NEG_INFINITY]);
+        assert!(HostArray::scalar(65520.0).cast(DType::F16).is_err());
     }
 
     #[test]

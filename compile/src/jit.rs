@@ -90,14 +90,12 @@ impl<I: Tree, O: Tree, F: Fn(I) -> O> Jit<F, I, O> {
     }
 
     fn device(&self) -> Result<&Device> {
-        if self.device.get().is_none() {
-            // Two threads may both look for it; they find the same.
-            let _ = self.device.set(Device::default()?);
+        if let Some(device) = self.device.get() {
+            return Ok(device);
         }
-        match self.device.get() {
-            Some(device) => Ok(device),
-            None => Err(crate::Error::Plugin("the device is being chosen by another thread; call again".into())),
-        }
+        // Two threads may both look for it; they find the same.
+        let device = Device::default()?;
+        Ok(self.device.get_or_init(|| device))
     }
 
     #[track_caller]

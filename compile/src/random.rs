@@ -1,9 +1,12 @@
 //! Random numbers as a pure function of a key: Threefry-2x32 (Salmon, Moraes, Dror, Shaw, "Parallel random numbers:
 //! as easy as 1, 2, 3", SC 2011), 20 rounds. The same key gives the same bits on every device.
 
+use std::panic::Location;
+
 use crate::dtype::DType;
+use crate::graph::TensorType;
 use crate::ops::constant::{iota, number};
-use crate::trace::Tensor;
+use crate::trace::{Tensor, fail, void};
 
 /// The rotation distances of Threefry-2x32, by round modulo 8 (table 2 of the paper).
 const ROTATIONS: [i32; 8] = [13, 15, 26, 6, 17, 29, 16, 24];
@@ -18,7 +21,11 @@ pub fn key(seed: u64) -> (u32, u32) {
 /// `len` random u32 words: word i is the first output word of the cipher on the counter (i, 0).
 #[track_caller]
 pub fn bits(key: (u32, u32), len: usize) -> Tensor {
-    let word = |value: u32| number(f64::from(value), DType::U32);
+    // No closure: it would name this file as the line that wrote the operations.
+    #[track_caller]
+    fn word(value: u32) -> Tensor {
+        number(f64::from(value), DType::U32)
+    }
     let schedule = [key.0, key.1, key.0 ^ key.1 ^ PARITY];
     let mut x0 = iota([len], 0, DType::U32) + word(schedule[0]);
     let mut x1 = word(schedule[1]).broadcast_to([len]);
@@ -35,12 +42,22 @@ pub fn bits(key: (u32, u32), len: usize) -> Tensor {
     x0
 }
 
-/// Uniform numbers in `[0, 1)`: multiples of 2^-24, so that f32 and f64 hold the same ones.
+/// Uniform numbers in `[0, 1)`: multiples of 2^-24, so that f32 and f64 hold the same ones; of 2^-11 in f16 and of
+/// 2^-8 in bf16, which hold no finer ones near 1.
 #[track_caller]
 pub fn uniform(key: (u32, u32), shape: impl Into<Vec<usize>>, dtype: DType) -> Tensor {
     let shape = shape.into();
-    let words = bits(key, shape.iter().product()).shift_right(8);
-    (words.convert(dtype) * 2f64.powi(-24)).reshape(shape)
+    let digits = match dtype {
+        DType::F64 | DType::F32 => 24,
+        DType::F16 => 11,
+        DType::BF16 => 8,
+        _ => {
+            fail(Location::caller(), format!("uniform: floating-point numbers only, {dtype} asked for"));
+            return void(TensorType::new(dtype, shape));
+        }
+    };
+    let words = bits(key, shape.iter().product()).shift_right(32 - digits);
+    (words.convert(dtype) * 2f64.powi(-digits)).reshape(shape)
 }
 
 /// A random order of `0..len` (i32): the positions that sort random words.

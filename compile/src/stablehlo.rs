@@ -104,7 +104,10 @@ impl Emitter {
         }
         self.depth += 1;
         let (results, types) = write(self);
-        self.line(&format!("stablehlo.return {} : {}", results.join(", "), tensors(&types)));
+        self.line(&match results.is_empty() {
+            true => "stablehlo.return".to_owned(),
+            false => format!("stablehlo.return {} : {}", results.join(", "), tensors(&types)),
+        });
         self.depth -= 1;
         let inner = std::mem::replace(&mut self.out, outer);
         format!("{{\n{inner}{}}}", "  ".repeat(self.depth))

@@ -10,6 +10,7 @@
 use std::cell::RefCell;
 use std::panic::Location;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -87,8 +88,10 @@ struct Root {
 #[derive(Default)]
 struct Tracer {
     scopes: Vec<Scope>,
-    last_id: u64,
 }
+
+/// Unique in the process, so that a tensor which was sent to another thread is not taken for one of its own.
+static NEXT_SCOPE: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     static TRACER: RefCell<Tracer> = RefCell::default();
@@ -96,8 +99,8 @@ thread_local! {
 
 impl Tracer {
     fn open(&mut self, root: Option<Root>, params: &[TensorType]) -> Vec<Tensor> {
-        self.last_id += 1;
-        let mut scope = Scope { id: self.last_id, graph: Graph::default(), captures: Vec::new(), root };
+        let id = NEXT_SCOPE.fetch_add(1, Ordering::Relaxed);
+        let mut scope = Scope { id, graph: Graph::default(), captures: Vec::new(), root };
         let tensors = params
             .iter()
             .map(|ty| {
@@ -149,14 +152,15 @@ pub(crate) fn void(like: TensorType) -> Tensor {
 /// Appends `op` applied to `inputs` to the innermost scope.
 pub(crate) fn bind(op: impl Primitive, inputs: &[&Tensor], location: &'static Location<'static>) -> Vec<Tensor> {
     TRACER.with_borrow_mut(|tracer| {
+        if inputs.iter().any(|t| t.place.is_none()) {
+            // No news where an error made the operand void: that error is kept already.
+            tracer.fail(location, format!("{}: an operand was made outside of any trace; make it inside", op.name()));
+        }
         let types: Vec<TensorType> = inputs.iter().map(|t| (*t.ty).clone()).collect();
         let output_types = match op.infer(&types) {
             Ok(output_types) => output_types,
             Err(message) => {
-                // What is computed from a void tensor is no news: the error that made it void is kept already.
-                if inputs.iter().all(|t| t.place.is_some()) {
-                    tracer.fail(location, format!("{}: {message}", op.name()));
-                }
+                tracer.fail(location, format!("{}: {message}", op.name()));
                 let guess = types.first().cloned().unwrap_or(TensorType::scalar(DType::F32));
                 return vec![Tensor::void(guess)];
             }
@@ -166,13 +170,14 @@ pub(crate) fn bind(op: impl Primitive, inputs: &[&Tensor], location: &'static Lo
         };
         let values: Option<Vec<ValueId>> = inputs.iter().map(|t| tracer.value_in(depth, t)).collect();
         let Some(values) = values else {
-            if inputs.iter().all(|t| t.place.is_some()) {
-                let name = op.name();
-                tracer.fail(location, format!("{name}: an operand belongs to another trace; pass it as an argument"));
-            } else {
-                tracer
-                    .fail(location, format!("{}: an operand was made outside of any trace; make it inside", op.name()));
-            }
+            let name = op.name();
+            tracer.fail(
+                location,
+                format!(
+                    "{name}: an operand belongs to another trace, or to a loop's body or a branch that has ended; \
+                     pass it as an argument, or return it from there"
+                ),
+            );
             return output_types.into_iter().map(Tensor::void).collect();
         };
         let scope = &mut tracer.scopes[depth];
@@ -237,7 +242,11 @@ pub fn trace<I: Tree, O: Tree>(f: impl FnOnce(I) -> O, arguments: &[TensorType])
         return Err(error);
     }
     let Some(values) = values else {
-        return Err(Error::trace(location, "a result was made outside of this trace; make it inside"));
+        return Err(Error::trace(
+            location,
+            "a result was made outside of this trace, or in a loop's body or a branch that has ended; \
+             make it inside, or return it from there",
+        ));
     };
     scope.graph.set_results(values);
     Ok(scope.graph)

@@ -9,6 +9,13 @@ pub trait Tree: Sized {
 
     /// Puts the structure together from its tensors; `None` when they are too few.
     fn build(leaves: &mut dyn Iterator<Item = Tensor>) -> Option<Self>;
+
+    /// Puts the structure of self together again from other tensors. It differs from [`build`](Self::build) where
+    /// the type does not say how many tensors there are, as in a vector; every structure around such a one has to
+    /// pass the call on to its parts.
+    fn rebuild(&self, leaves: &mut dyn Iterator<Item = Tensor>) -> Option<Self> {
+        Self::build(leaves)
+    }
 }
 
 impl Tree for Tensor {
@@ -35,6 +42,10 @@ impl<T: Tree> Tree for Vec<T> {
         }
         Some(items)
     }
+
+    fn rebuild(&self, leaves: &mut dyn Iterator<Item = Tensor>) -> Option<Self> {
+        self.iter().map(|item| item.rebuild(leaves)).collect()
+    }
 }
 
 impl<T: Tree, const N: usize> Tree for [T; N] {
@@ -44,6 +55,11 @@ impl<T: Tree, const N: usize> Tree for [T; N] {
 
     fn build(leaves: &mut dyn Iterator<Item = Tensor>) -> Option<Self> {
         let items: Option<Vec<T>> = (0..N).map(|_| T::build(leaves)).collect();
+        items?.try_into().ok()
+    }
+
+    fn rebuild(&self, leaves: &mut dyn Iterator<Item = Tensor>) -> Option<Self> {
+        let items: Option<Vec<T>> = self.iter().map(|item| item.rebuild(leaves)).collect();
         items?.try_into().ok()
     }
 }
@@ -59,6 +75,11 @@ macro_rules! tuples {
             #[allow(unused_variables, reason = "the empty tuple has no leaves")]
             fn build(leaves: &mut dyn Iterator<Item = Tensor>) -> Option<Self> {
                 Some(($($name::build(leaves)?,)*))
+            }
+
+            #[allow(unused_variables, reason = "the empty tuple has no leaves")]
+            fn rebuild(&self, leaves: &mut dyn Iterator<Item = Tensor>) -> Option<Self> {
+                Some(($(self.$index.rebuild(leaves)?,)*))
             }
         }
     )*};

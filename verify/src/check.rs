@@ -69,9 +69,7 @@ pub const MOST_TIES: f64 = 0.02;
 
 /// Checks `subject` on `backend`, or the reference against its own oracle where there is none.
 pub fn check<S: Subject>(subject: &S, backend: Option<&dyn Backend>, options: &Options) -> Certificate {
-    let session = Session { subject, backend, options, laws: subject.laws(), tally: RefCell::default() };
-    session.tally.borrow_mut().laws =
-        session.laws.iter().map(|law| LawCount { name: law.name.into(), ..LawCount::default() }).collect();
+    let session = Session::new(subject, backend, options);
     let mut failure = None;
     for (name, case) in subject.special() {
         if let Err(reason) = session.judge(&case, true) {
@@ -82,6 +80,14 @@ pub fn check<S: Subject>(subject: &S, backend: Option<&dyn Backend>, options: &O
     if failure.is_none() {
         failure = session.random_cases();
     }
+    session.certificate(failure)
+}
+
+/// Checks one case, such as somebody's data: everything that is checked of a random one.
+pub fn check_case<S: Subject>(subject: &S, backend: Option<&dyn Backend>, dtype: DType, case: &S::Case) -> Certificate {
+    let options = Options { dtype, cases: 1, seed: 0, regressions: None };
+    let session = Session::new(subject, backend, &options);
+    let failure = session.judge(case, false).err().map(|reason| (format!("{case:?}"), reason));
     session.certificate(failure)
 }
 
@@ -104,7 +110,13 @@ struct Tally {
     failed: bool,
 }
 
-impl<S: Subject> Session<'_, S> {
+impl<'a, S: Subject> Session<'a, S> {
+    fn new(subject: &'a S, backend: Option<&'a dyn Backend>, options: &'a Options) -> Self {
+        let laws = subject.laws();
+        let counts = laws.iter().map(|law| LawCount { name: law.name.into(), ..LawCount::default() }).collect();
+        Self { subject, backend, options, laws, tally: RefCell::new(Tally { laws: counts, ..Tally::default() }) }
+    }
+
     fn random_cases(&self) -> Option<(String, String)> {
         let persistence = self.options.regressions.map(|path| {
             let direct = proptest::test_runner::FileFailurePersistence::Direct(path);

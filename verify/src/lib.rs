@@ -21,7 +21,7 @@ pub mod strategy;
 pub use agreement::{Comparison, Ratio};
 pub use backend::{Backend, Compiled};
 pub use certificate::Certificate;
-pub use check::{Options, Subject, check};
+pub use check::{Options, Subject, check, check_case};
 pub use law::{Law, Trial, Verdict};
 pub use matrix::Matrix;
 pub use outcome::{Decision, Outcome, Output, Values};

@@ -40,7 +40,15 @@ impl Matrix {
 
     /// The matrix product.
     pub fn dot(&self, other: &Self) -> Self {
-        Self::from_fn(self.rows, other.cols, |i, j| (0..self.cols).map(|l| self.at(i, l) * other.at(l, j)).sum())
+        let mut product = Self { rows: self.rows, cols: other.cols, values: vec![0.0; self.rows * other.cols] };
+        for i in 0..self.rows {
+            let row = &mut product.values[i * other.cols..(i + 1) * other.cols];
+            for l in 0..self.cols {
+                let factor = self.at(i, l);
+                row.iter_mut().zip(&other.values[l * other.cols..]).for_each(|(sum, x)| *sum += factor * x);
+            }
+        }
+        product
     }
 
     /// The difference.

@@ -1,1 +1,32 @@
-fn main() {}
+//! The project's own commands. `cargo xtask` lists them.
+
+mod bench;
+mod demo;
+mod peers;
+mod shell;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask demo     builds everything, fetches XLA's CPU plugin, factorizes real neural activations with XLA and with
+                     faer, and prints how well the two agree
+cargo xtask test     everything that CI runs: format, lints, tests, documentation, outside implementations, demo
+cargo xtask bench    speed side by side with JAX on the same plugin and on jaxlib's own XLA";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["demo"] => demo::run(),
+        ["test"] => test::run(),
+        ["bench"] => bench::run(),
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        other => {
+            eprintln!("error: there is no command `{}`\n\n{USAGE}", other.join(" "));
+            ExitCode::from(2)
+        }
+    }
+}

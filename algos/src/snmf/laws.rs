@@ -3,7 +3,7 @@
 use tandem_compile::{DType, HostArray};
 use tandem_verify::{Law, Matrix, Outcome, Trial, Verdict};
 
-use super::subject::Case;
+use super::subject::{Case, Data, Twist};
 use super::{Init, Snmf};
 use crate::status::Status;
 
@@ -55,6 +55,11 @@ impl Parts {
     fn squared_error(&self) -> f64 {
         self.a.minus(&self.z.dot(&self.y)).squared_norm()
     }
+}
+
+/// The rows of A.
+fn rows(trial: &Trial<Case>) -> usize {
+    trial.inputs[0].shape()[0]
 }
 
 fn finite(trial: &Trial<Case>) -> bool {
@@ -150,14 +155,14 @@ fn last_loss_is_repeated_after_an_early_stop(trial: &Trial<Case>) -> Judged {
 
 fn features_keep_the_asked_number_of_entries(trial: &Trial<Case>) -> Judged {
     let snmf = &trial.case.snmf;
-    let kept = snmf.kept(trial.case.a.rows);
-    if !finite(trial) || snmf.iters == 0 || kept == trial.case.a.rows {
+    let kept = snmf.kept(rows(trial));
+    if !finite(trial) || snmf.iters == 0 || kept == rows(trial) {
         return Ok(Verdict::Idle);
     }
     let z = Parts::of(trial.inputs, trial.outcome)?.z;
     let most = (0..z.cols).map(|j| (0..z.rows).filter(|&i| z.at(i, j) != 0.0).count()).max().unwrap_or(0);
     // Fewer than asked for only where the column had zeros already: random data has none.
-    let enough = trial.case.twist != super::subject::Twist::None || most == kept;
+    let enough = !matches!(trial.case.data, Data::Random(_, Twist::None)) || most == kept;
     Ok(Verdict::of(most <= kept && enough, || format!("a column of z has {most} entries, {kept} were asked for")))
 }
 
@@ -202,7 +207,8 @@ fn scaled(array: &HostArray, factor: impl Fn(usize) -> f64) -> HostArray {
 }
 
 fn scaling_by_powers_of_two_is_exact(trial: &Trial<Case>) -> Judged {
-    if !finite(trial) || status(trial).has(Status::DEGENERATE) || trial.case.a.exponent != 0 {
+    let far_from_one = matches!(trial.case.data, Data::Random(matrix, _) if matrix.exponent != 0);
+    if !finite(trial) || status(trial).has(Status::DEGENERATE) || far_from_one {
         return Ok(Verdict::Idle);
     }
     let mut inputs = trial.inputs.to_vec();
@@ -221,12 +227,15 @@ fn scaling_by_powers_of_two_is_exact(trial: &Trial<Case>) -> Judged {
 fn from_start(trial: &Trial<Case>) -> Result<Option<(Case, HostArray)>, String> {
     let snmf = &trial.case.snmf;
     // A second and a third program for each of these: few cases suffice.
-    let chosen = trial.case.a.seed % 8 == 5 && snmf.sparsity == 1.0 && snmf.init == Init::Random;
+    let Data::Random(matrix, _) = &trial.case.data else {
+        return Ok(None);
+    };
+    let chosen = matrix.seed % 8 == 5 && snmf.sparsity == 1.0 && snmf.init == Init::Random;
     let usable = finite(trial) && !status(trial).has(Status::DEGENERATE) && snmf.patience == 0 && snmf.iters <= 12;
     if !(chosen && usable) {
         return Ok(None);
     }
-    let n = trial.case.a.cols;
+    let n = matrix.cols;
     let y0 = super::start::random::<f64>(snmf.k, n, snmf.seed);
     let y0 = HostArray::from_fn([snmf.k, n], |i| y0[(i % n, i / n)]).cast(trial.dtype).map_err(|e| e.to_string())?;
     Ok(Some((trial.case.clone(), y0)))
@@ -236,7 +245,7 @@ fn scaling_a_feature_of_the_start_is_exact(trial: &Trial<Case>) -> Judged {
     let Some((case, y0)) = from_start(trial)? else {
         return Ok(Verdict::Idle);
     };
-    let n = case.a.cols;
+    let n = y0.shape()[1];
     let unit = |feature: usize| 2f64.powi(feature as i32 % 3 * 7 - 7);
     let plain = (trial.rerun)(&case, &[trial.inputs[0].clone(), y0.clone()])?;
     let other = (trial.rerun)(&case, &[trial.inputs[0].clone(), scaled(&y0, |i| unit(i / n))])?;
@@ -263,7 +272,7 @@ fn equal_features_stay_equal(trial: &Trial<Case>) -> Judged {
     let Some((case, y0)) = from_start(trial)?.filter(|(case, _)| case.snmf.k >= 2) else {
         return Ok(Verdict::Idle);
     };
-    let (n, k) = (case.a.cols, case.snmf.k);
+    let (n, k) = (y0.shape()[1], case.snmf.k);
     let mut values = y0.to_f64();
     values.copy_within(0..n, n);
     let y0 = HostArray::new([k, n], values).and_then(|y0| y0.cast(trial.dtype)).map_err(|e| e.to_string())?;

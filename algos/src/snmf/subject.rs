@@ -1,5 +1,8 @@
 //! Semi-NMF as something to be verified: its random problems, its ties and degenerate inputs.
 
+use std::fmt;
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 use tandem_compile::{DType, Graph, HostArray, Result, Tensor, TensorType, trace};
@@ -12,14 +15,31 @@ use super::{Init, Snmf, laws, reference};
 pub const OUTPUTS: [&str; 5] = ["z", "y", "loss", "iterations", "top_index"];
 
 /// A problem: the data and the parameters.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Case {
     /// A, `[d, n]`.
-    pub a: MatrixCase,
-    /// What is done to A before it is used.
-    pub twist: Twist,
+    pub data: Data,
     /// The parameters.
     pub snmf: Snmf,
+}
+
+/// Where A comes from.
+#[derive(Clone)]
+pub enum Data {
+    /// A random matrix, and what is done to it before it is used.
+    Random(MatrixCase, Twist),
+    /// Somebody's matrix.
+    Given(Arc<HostArray>),
+}
+
+impl fmt::Debug for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Data::Random(matrix, Twist::None) => write!(f, "{matrix:?}"),
+            Data::Random(matrix, twist) => write!(f, "{twist:?} {matrix:?}"),
+            Data::Given(array) => write!(f, "{}", array.ty()),
+        }
+    }
 }
 
 /// How a special case departs from random data.
@@ -68,7 +88,7 @@ impl Subject for SnmfSubject {
                 let k = 1 + (k * (a.cols.div_ceil(3)) as f64) as usize;
                 let sparsity = if sparse && init == Init::Random { 0.5 } else { 1.0 };
                 let snmf = Snmf::new(k).iters(iters).sparsity(sparsity).init(init).seed(a.seed).top(3);
-                Case { a, twist: Twist::None, snmf }
+                Case { data: Data::Random(a, Twist::None), snmf }
             })
             .boxed()
     }
@@ -76,7 +96,7 @@ impl Subject for SnmfSubject {
     fn special(&self) -> Vec<(&'static str, Case)> {
         let a = MatrixCase { seed: 5, rows: 12, cols: 15, rank: 6, decades: 1, exponent: 0 };
         let snmf = Snmf::new(4).iters(12).top(3);
-        let case = |a: MatrixCase, twist, snmf: &Snmf| Case { a, twist, snmf: snmf.clone() };
+        let case = |a: MatrixCase, twist, snmf: &Snmf| Case { data: Data::Random(a, twist), snmf: snmf.clone() };
         let sized = |rows, cols| MatrixCase { rows, cols, rank: 1, ..a };
         let huge = MatrixCase { exponent: 56, ..a };
         let tiny = MatrixCase { exponent: -60, ..a };
@@ -104,22 +124,12 @@ impl Subject for SnmfSubject {
     }
 
     fn inputs(&self, case: &Case, dtype: DType) -> Vec<HostArray> {
-        let a = case.a.matrix(DType::F64);
-        let scale = 2f64.powi(case.a.exponent);
-        let (values, cols) = (a.to_f64(), case.a.cols);
-        let twisted = HostArray::from_fn([case.a.rows, cols], |i| match case.twist {
-            Twist::None => values[i],
-            Twist::Zero => 0.0,
-            Twist::Ternary => (values[i] / scale).clamp(-1.0, 1.0).round() * scale,
-            Twist::ZeroLines if i < cols || i % cols == 0 => 0.0,
-            Twist::ZeroLines => values[i],
-            Twist::Nan if i == 1 => f64::NAN,
-            Twist::Infinite if i == 1 => f64::INFINITY,
-            Twist::Nan | Twist::Infinite => values[i],
-            Twist::Constant => 1.0,
-        });
-        // The cases stay far inside of f32's range: the conversion only rounds.
-        let a = twisted.cast(dtype).unwrap_or(twisted);
+        let a = match &case.data {
+            Data::Random(matrix, twist) => twisted(matrix, *twist),
+            Data::Given(array) => HostArray::clone(array),
+        };
+        // The random cases stay far inside of f32's range: the conversion only rounds.
+        let a = a.cast(dtype).unwrap_or(a);
         match case.snmf.init {
             Init::Svd => {
                 let y0 = super::start_input(&a, case.snmf.k);
@@ -146,4 +156,19 @@ impl Subject for SnmfSubject {
     fn laws(&self) -> Vec<Law<Case>> {
         laws::laws()
     }
+}
+
+fn twisted(matrix: &MatrixCase, twist: Twist) -> HostArray {
+    let a = matrix.matrix(DType::F64);
+    let scale = 2f64.powi(matrix.exponent);
+    let (values, cols) = (a.to_f64(), matrix.cols);
+    HostArray::from_fn([matrix.rows, cols], |i| match twist {
+        Twist::Zero => 0.0,
+        Twist::Ternary => (values[i] / scale).clamp(-1.0, 1.0).round() * scale,
+        Twist::ZeroLines if i < cols || i % cols == 0 => 0.0,
+        Twist::Nan if i == 1 => f64::NAN,
+        Twist::Infinite if i == 1 => f64::INFINITY,
+        Twist::Constant => 1.0,
+        Twist::None | Twist::ZeroLines | Twist::Nan | Twist::Infinite => values[i],
+    })
 }

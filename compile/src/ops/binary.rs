@@ -106,8 +106,17 @@ impl Primitive for Binary {
 #[track_caller]
 fn binary(kind: Binary, x: &Tensor, y: &Tensor) -> Tensor {
     let location = Location::caller();
-    let (x, y) = broadcast_together(x, y, location);
+    let (x, y) = operands(x, y, location);
     bind1(kind, &[&x, &y], location)
+}
+
+/// Both operands as the primitive wants them. Those of different dtypes stay as they are, so that the error shows
+/// the types that the user knows.
+pub(crate) fn operands(x: &Tensor, y: &Tensor, location: &'static Location<'static>) -> (Tensor, Tensor) {
+    match x.dtype() == y.dtype() {
+        true => broadcast_together(x, y, location),
+        false => (x.clone(), y.clone()),
+    }
 }
 
 /// The right-hand side of an operator: a tensor, or a number that takes the dtype of the tensor beside it.

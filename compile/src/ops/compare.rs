@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use crate::dtype::DType;
 use crate::graph::{Graph, TensorType};
-use crate::ops::binary::Operator;
+use crate::ops::binary::{Operator, operands};
 use crate::ops::shape::broadcast_together;
 use crate::ops::{Primitive, types};
 use crate::stablehlo::{Emitter, Operand, names, signature, tensor};
@@ -122,10 +122,9 @@ macro_rules! methods {
         impl Tensor {$(
             $(#[$doc])*
             #[track_caller]
-            #[expect(clippy::should_implement_trait, reason = "a traced comparison is a tensor, not a bool")]
             pub fn $name(&self, other: impl Operator) -> Tensor {
                 let location = Location::caller();
-                let (x, y) = broadcast_together(self, &other.tensor(self), location);
+                let (x, y) = operands(self, &other.tensor(self), location);
                 bind1(Compare::$kind, &[&x, &y], location)
             }
         )*}

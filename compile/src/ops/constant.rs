@@ -20,7 +20,7 @@ impl Primitive for Constant {
 
     fn attributes(&self) -> String {
         match self.0.len() {
-            1 => format!("{:?}", self.0.to_f64()[0]),
+            1 => self.0.element_text(0),
             n => format!("{n} elements"),
         }
     }
@@ -93,7 +93,7 @@ pub fn number(value: f64, dtype: DType) -> Tensor {
     match HostArray::scalar(value).cast(dtype) {
         Ok(value) => constant(&value),
         Err(e) => {
-            fail(Location::caller(), format!("the number {value}: {e}"));
+            fail(Location::caller(), format!("number: {e}"));
             crate::trace::void(TensorType::scalar(dtype))
         }
     }
@@ -126,5 +126,5 @@ pub fn iota(shape: impl Into<Vec<usize>>, axis: usize, dtype: DType) -> Tensor {
 /// The `n` x `n` identity matrix.
 #[track_caller]
 pub fn eye(n: usize, dtype: DType) -> Tensor {
-    iota([n, n], 0, DType::I32).eq(&iota([n, n], 1, DType::I32)).convert(dtype)
+    iota([n, n], 0, DType::I32).eq(iota([n, n], 1, DType::I32)).convert(dtype)
 }

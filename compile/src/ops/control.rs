@@ -4,9 +4,14 @@ use std::panic::Location;
 
 use crate::dtype::DType;
 use crate::graph::{Graph, TensorType};
+use crate::host::HostArray;
+use crate::ops::binary::Binary;
+use crate::ops::compare::Compare;
+use crate::ops::constant::Constant;
+use crate::ops::convert::Convert;
 use crate::ops::{Primitive, types};
 use crate::stablehlo::{Emitter, Operand, names, signature, tensors};
-use crate::trace::{Tensor, bind, build, leaves, region};
+use crate::trace::{Tensor, bind, bind1, fail, leaves, region};
 use crate::tree::Tree;
 
 /// Repeats `body` on the carried values while `cond` holds. Operands: the carry, then what `cond` captured, then
@@ -165,7 +170,7 @@ pub fn while_loop<C: Tree + Clone>(init: C, cond: impl FnOnce(C) -> Tensor, body
     let location = Location::caller();
     let carry = leaves(&init);
     let carry_types: Vec<TensorType> = carry.iter().map(|t| t.ty().clone()).collect();
-    let inner = |args| build(args).0.unwrap_or_else(|| init.clone());
+    let inner = |args| rebuilt(&init, args);
     let (_, test) = region(&carry_types, location, |args| cond(inner(args)));
     let (_, step) = region(&carry_types, location, |args| body(inner(args)));
     let (Some(test), Some(step)) = (test, step) else {
@@ -173,15 +178,25 @@ pub fn while_loop<C: Tree + Clone>(init: C, cond: impl FnOnce(C) -> Tensor, body
     };
     let op = While { cond: test.graph, body: step.graph, carry: carry.len() };
     let operands: Vec<&Tensor> = carry.iter().chain(&test.captures).chain(&step.captures).collect();
-    let outputs = bind(op, &operands, location);
-    build(outputs).0.unwrap_or(init)
+    rebuilt(&init, bind(op, &operands, location))
+}
+
+/// The structure of `like` with other tensors; after an error there may be too few of them, and `like` does as well.
+fn rebuilt<T: Tree + Clone>(like: &T, tensors: Vec<Tensor>) -> T {
+    like.rebuild(&mut tensors.into_iter()).unwrap_or_else(|| like.clone())
 }
 
 /// Runs `body(i, carry)` for i (i32) in `start..end`, on the device, with a trip count known to the compiler.
 #[track_caller]
 pub fn fori_loop<C: Tree + Clone>(start: i32, end: i32, init: C, body: impl FnOnce(Tensor, C) -> C) -> C {
-    let counter = crate::ops::constant::scalar(start);
-    let (_, out) = while_loop((counter, init), |(i, _)| i.lt(end), |(i, carry)| (&i + 1, body(i, carry)));
+    let location = Location::caller();
+    // Written out, because inside of closures the operators would name this file as the user's line.
+    let count = |value: i32| bind1(Constant(HostArray::scalar(value)), &[], location);
+    let (_, out) = while_loop(
+        (count(start), init),
+        |(i, _)| bind1(Compare::Lt, &[&i, &count(end)], location),
+        |(i, carry)| (bind1(Binary::Add, &[&i, &count(1)], location), body(i, carry)),
+    );
     out
 }
 
@@ -189,21 +204,28 @@ pub fn fori_loop<C: Tree + Clone>(start: i32, end: i32, init: C, body: impl FnOn
 #[track_caller]
 pub fn cond<O: Tree>(which: &Tensor, yes: impl FnOnce() -> O, no: impl FnOnce() -> O) -> O {
     let location = Location::caller();
-    // `case` takes branch 0 first: the number is 1 where `which` is true.
-    let (void, no) = region(&[], location, |_| no());
-    let (_, yes) = region(&[], location, |_| yes());
-    let (Some(no), Some(yes)) = (no, yes) else {
-        return void;
+    if *which.ty() != TensorType::scalar(DType::Bool) {
+        fail(location, format!("cond: a bool scalar expected to choose by, got {}", which.ty()));
+    }
+    let (like, yes) = region(&[], location, |_| yes());
+    let (_, no) = region(&[], location, |_| no());
+    let (Some(yes), Some(no)) = (yes, no) else {
+        return like;
     };
-    let number = which.convert(DType::I32);
+    // `case` takes branch 0 first: the number is 1 where `which` is true.
+    let number = bind1(Convert(DType::I32), &[which], location);
     let operands: Vec<&Tensor> = [&number].into_iter().chain(&no.captures).chain(&yes.captures).collect();
-    build(bind(Case { branches: vec![no.graph, yes.graph] }, &operands, location)).0.unwrap_or(void)
+    let outputs = bind(Case { branches: vec![no.graph, yes.graph] }, &operands, location);
+    like.rebuild(&mut outputs.into_iter()).unwrap_or(like)
 }
 
 /// The tensors unchanged, but computed as they are written: the compiler moves and merges nothing across.
 #[track_caller]
 pub fn optimization_barrier<T: Tree + Clone>(tree: &T) -> T {
     let tensors = leaves(tree);
+    if tensors.is_empty() {
+        return tree.clone();
+    }
     let operands: Vec<&Tensor> = tensors.iter().collect();
-    build(bind(Barrier, &operands, Location::caller())).0.unwrap_or_else(|| tree.clone())
+    rebuilt(tree, bind(Barrier, &operands, Location::caller()))
 }

@@ -9,7 +9,8 @@ use crate::stablehlo::{Emitter, Operand, signature};
 use crate::trace::{Tensor, bind1};
 
 /// The same number in another element type: rounded to nearest between floats, towards zero to an integer,
-/// "not zero" to bool.
+/// "not zero" to bool. XLA's CPU rounds twice from f64 to f16 and bf16, by way of f32, so that a number beside a tie
+/// may go to the wrong side of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Convert(pub DType);
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::panic::Location;
 
+use crate::dtype::DType;
 use crate::graph::{Graph, TensorType};
 use crate::ops::{Primitive, check_axes, join};
 use crate::stablehlo::{Emitter, Operand, names, signature};
@@ -73,6 +74,9 @@ impl Primitive for DotGeneral {
         let (lhs, rhs) = super::two(inputs)?;
         if lhs.dtype != rhs.dtype {
             return Err(format!("dtypes differ, {lhs} . {rhs}; convert one of them"));
+        }
+        if lhs.dtype == DType::Bool {
+            return Err(format!("defined for numbers, got {lhs} . {rhs}"));
         }
         let lhs_axes = [self.lhs_batch.as_slice(), &self.lhs_contracting].concat();
         let rhs_axes = [self.rhs_batch.as_slice(), &self.rhs_contracting].concat();

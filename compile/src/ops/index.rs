@@ -5,7 +5,7 @@ use std::panic::Location;
 use crate::graph::{Graph, TensorType};
 use crate::ops::{Primitive, check_axis, join, types};
 use crate::stablehlo::{Emitter, Operand, array_i64, names, signature};
-use crate::trace::{Tensor, bind1};
+use crate::trace::{Tensor, bind1, fail, void};
 
 /// A window of fixed size at a computed position; a start that would leave the array is moved inside.
 #[derive(Debug, Clone)]
@@ -108,7 +108,7 @@ impl Primitive for Take {
         if indices.ndim() != 1 || !indices.dtype.is_integer() {
             return Err(format!("a vector of integers expected as positions, got {indices}"));
         }
-        if x.shape[self.0] == 0 && indices.len() > 0 {
+        if x.shape[self.0] == 0 && !indices.is_empty() {
             return Err(format!("axis {} of {x} is empty, nothing can be taken", self.0));
         }
         let mut shape = x.shape.clone();
@@ -120,7 +120,8 @@ impl Primitive for Take {
         let x = &inputs[0].ty;
         let offset: Vec<usize> = (0..x.ndim()).filter(|&axis| axis != self.0).collect();
         let mut sizes = x.shape.clone();
-        sizes[self.0] = 1;
+        // An empty axis, of which nothing is taken, does not have even one.
+        sizes[self.0] = x.shape[self.0].min(1);
         vec![emitter.op(&format!(
             "\"stablehlo.gather\"({}) <{{dimension_numbers = #stablehlo.gather<offset_dims = [{}], \
              collapsed_slice_dims = [{axis}], start_index_map = [{axis}], index_vector_dim = 1>, \
@@ -152,17 +153,17 @@ impl Tensor {
     /// The one-element-wide slice at a computed position of `axis`, without that axis.
     #[track_caller]
     pub fn index(&self, axis: usize, position: &Tensor) -> Tensor {
-        let mut shape = self.shape().to_vec();
+        if let Err(message) = check_axis(self.ty(), axis) {
+            fail(Location::caller(), format!("index: {message}"));
+            return void(self.ty().clone());
+        }
         let zero = crate::ops::constant::number(0.0, position.dtype());
         let mut starts = vec![&zero; self.ndim()];
-        if axis < self.ndim() {
-            starts[axis] = position;
-            shape[axis] = 1;
-        }
+        let mut shape = self.shape().to_vec();
+        starts[axis] = position;
+        shape[axis] = 1;
         let window = self.dynamic_slice(&starts, shape.clone());
-        if axis < self.ndim() {
-            shape.remove(axis);
-        }
+        shape.remove(axis);
         window.reshape(shape)
     }
 

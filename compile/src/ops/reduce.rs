@@ -2,6 +2,8 @@
 
 use std::panic::Location;
 
+use half::{bf16, f16};
+
 use crate::dtype::DType;
 use crate::graph::{Graph, TensorType};
 use crate::host::HostArray;
@@ -45,40 +47,27 @@ impl Combine {
 
     /// The number that changes nothing: what an empty reduction gives.
     fn identity(self, dtype: DType) -> HostArray {
-        match self {
-            Combine::Sum | Combine::Any => HostArray::zeros(&TensorType::scalar(dtype)),
-            Combine::Product | Combine::All => match dtype {
-                DType::Bool => HostArray::scalar(true),
-                _ => exact(1.0, dtype),
-            },
-            Combine::Max => lowest(dtype),
-            Combine::Min => highest(dtype),
-        }
+        let value = match self {
+            Combine::Sum | Combine::Any => 0.0,
+            Combine::Product | Combine::All => 1.0,
+            Combine::Max => f64::NEG_INFINITY,
+            Combine::Min => f64::INFINITY,
+        };
+        nearest(value, dtype)
     }
 }
 
-fn exact(value: f64, dtype: DType) -> HostArray {
-    // Infinities and small whole numbers convert to every float type; integers are handled by the callers.
-    HostArray::scalar(value).cast(dtype).unwrap_or(HostArray::zeros(&TensorType::scalar(dtype)))
-}
-
-fn lowest(dtype: DType) -> HostArray {
+/// The element nearest to `value`: an infinity becomes the last number of a type that has none.
+fn nearest(value: f64, dtype: DType) -> HostArray {
     match dtype {
-        DType::I64 => HostArray::scalar(i64::MIN),
-        DType::I32 => HostArray::scalar(i32::MIN),
-        DType::U32 => HostArray::scalar(u32::MIN),
-        DType::Bool => HostArray::scalar(false),
-        float => exact(f64::NEG_INFINITY, float),
-    }
-}
-
-fn highest(dtype: DType) -> HostArray {
-    match dtype {
-        DType::I64 => HostArray::scalar(i64::MAX),
-        DType::I32 => HostArray::scalar(i32::MAX),
-        DType::U32 => HostArray::scalar(u32::MAX),
-        DType::Bool => HostArray::scalar(true),
-        float => exact(f64::INFINITY, float),
+        DType::F64 => HostArray::scalar(value),
+        DType::F32 => HostArray::scalar(value as f32),
+        DType::F16 => HostArray::scalar(f16::from_f64(value)),
+        DType::BF16 => HostArray::scalar(bf16::from_f64(value)),
+        DType::I64 => HostArray::scalar(value as i64),
+        DType::I32 => HostArray::scalar(value as i32),
+        DType::U32 => HostArray::scalar(value as u32),
+        DType::Bool => HostArray::scalar(value > 0.0),
     }
 }
 
@@ -131,8 +120,8 @@ impl Primitive for Reduce {
     }
 }
 
-/// The extreme along one axis and its position (i32); of equal elements the first. NaN is never chosen unless it
-/// stands first.
+/// The extreme along one axis and its position (i32); of equal elements the first. NaN comes before every number,
+/// so that the extreme is the one that [`Combine::Max`] or [`Combine::Min`] gives.
 #[derive(Debug, Clone, Copy)]
 pub struct ArgReduce {
     /// Whether the largest is looked for, else the smallest.
@@ -170,19 +159,32 @@ impl Primitive for ArgReduce {
         let value = tensor(&TensorType::scalar(dtype));
         let positions = tensor(&x.ty.with_dtype(DType::I32));
         let iota = emitter.op(&format!("stablehlo.iota dim = {} : {positions}", self.axis));
-        let worst = emitter.constant(&if self.largest { lowest(dtype) } else { highest(dtype) });
+        let worst = emitter.constant(&if self.largest { Combine::Max } else { Combine::Min }.identity(dtype));
         let last = emitter.constant(&HostArray::scalar(i32::MAX));
         let (a, b, i, j) = (emitter.fresh(), emitter.fresh(), emitter.fresh(), emitter.fresh());
         let direction = if self.largest { "GT" } else { "LT" };
         let kind = compare_type(dtype);
         let region = emitter.block("", |e| {
-            let bool = format!("({value}, {value}) -> tensor<i1>");
-            let better = e.op(&format!("stablehlo.compare {direction}, {a}, {b}, {kind} : {bool}"));
-            let equal = e.op(&format!("stablehlo.compare EQ, {a}, {b}, {kind} : {bool}"));
+            let compare = |e: &mut Emitter, relation: &str, x: &str, y: &str| {
+                e.op(&format!("stablehlo.compare {relation}, {x}, {y}, {kind} : ({value}, {value}) -> tensor<i1>"))
+            };
+            let logic =
+                |e: &mut Emitter, op: &str, x: &str, y: &str| e.op(&format!("stablehlo.{op} {x}, {y} : tensor<i1>"));
+            let mut better = compare(e, direction, &a, &b);
+            let mut equal = compare(e, "EQ", &a, &b);
+            if dtype.is_float() {
+                // A total order, as the elements are combined in no particular one.
+                let (a_is_nan, b_is_nan) = (compare(e, "NE", &a, &a), compare(e, "NE", &b, &b));
+                let b_is_number = compare(e, "EQ", &b, &b);
+                let only_a = logic(e, "and", &a_is_nan, &b_is_number);
+                let both = logic(e, "and", &a_is_nan, &b_is_nan);
+                better = logic(e, "or", &better, &only_a);
+                equal = logic(e, "or", &equal, &both);
+            }
             let sooner =
                 e.op(&format!("stablehlo.compare LT, {i}, {j}, SIGNED : (tensor<i32>, tensor<i32>) -> tensor<i1>"));
-            let tie = e.op(&format!("stablehlo.and {equal}, {sooner} : tensor<i1>"));
-            let first = e.op(&format!("stablehlo.or {better}, {tie} : tensor<i1>"));
+            let tie = logic(e, "and", &equal, &sooner);
+            let first = logic(e, "or", &better, &tie);
             let best = e.op(&format!("stablehlo.select {first}, {a}, {b} : tensor<i1>, {value}"));
             let at = e.op(&format!("stablehlo.select {first}, {i}, {j} : tensor<i1>, tensor<i32>"));
             (vec![best, at], vec![TensorType::scalar(dtype), TensorType::scalar(DType::I32)])
@@ -240,14 +242,14 @@ methods! {
 }
 
 impl Tensor {
-    /// The position (i32) of the largest element along `axis`, the first of equals.
+    /// The position (i32) of the largest element along `axis`, the first of equals; of the first NaN if there is one.
     #[track_caller]
     pub fn argmax(&self, axis: usize) -> Tensor {
         let mut outputs = bind(ArgReduce { largest: true, axis }, &[self], Location::caller());
         outputs.pop().unwrap_or_else(|| self.clone())
     }
 
-    /// The position (i32) of the smallest element along `axis`, the first of equals.
+    /// The position (i32) of the smallest element along `axis`, the first of equals; of the first NaN if there is one.
     #[track_caller]
     pub fn argmin(&self, axis: usize) -> Tensor {
         let mut outputs = bind(ArgReduce { largest: false, axis }, &[self], Location::caller());

@@ -52,7 +52,8 @@ impl Unary {
     /// Whether the function is defined on `dtype`, else which dtypes it is for.
     fn accepts(self, dtype: DType) -> Result<(), &'static str> {
         let (accepted, wanted) = match self {
-            Unary::Neg | Unary::Abs | Unary::Sign => (dtype.is_float() || dtype.is_integer(), "numbers"),
+            Unary::Neg => (dtype != DType::Bool, "numbers"),
+            Unary::Abs | Unary::Sign => (!matches!(dtype, DType::Bool | DType::U32), "numbers with a sign"),
             Unary::Not => (dtype.is_integer() || dtype == DType::Bool, "bool or integers"),
             _ => (dtype.is_float(), "floating-point numbers"),
         };

@@ -76,8 +76,9 @@ pub fn limit_threads(threads: usize) -> Result<()> {
 }
 
 fn create(plugin: &Plugin) -> Result<*mut raw::Client> {
-    // XLA's client for the CPU plays four devices unless told, and has at least as many threads whatever the limit.
-    // Other plugins refuse options that they do not know.
+    // XLA's client for the CPU plays four devices unless told, and has at least as many threads whatever the limit:
+    // only a client of one device heeds it. Without a limit nothing is asked for, as JAX does, so that the same program
+    // is cut into the same pieces and gives the same bits. Other plugins refuse options that they do not know.
     let file = plugin.path().file_name().unwrap_or_default().to_string_lossy();
     let name = "cpu_device_count";
     let one_device = raw::NamedValue {
@@ -89,7 +90,7 @@ fn create(plugin: &Plugin) -> Result<*mut raw::Client> {
         ..raw::NamedValue::new()
     };
     let mut args = raw::ClientCreate::new();
-    if file.contains("cpu") {
+    if file.contains("cpu") && std::env::var_os("PJRT_NPROC").is_some() {
         (args.create_options, args.num_options) = (&raw const one_device, 1);
     }
     // SAFETY: the option outlives the call, and there are no callbacks; the function fills in the client.
