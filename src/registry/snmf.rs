@@ -151,7 +151,7 @@ impl Problem for FactorizeProblem {
         let (d, n) = (self.a.shape[0] as f64, self.a.shape[1] as f64);
         let Snmf { k, iters, top, .. } = self.snmf;
         let k = k as f64;
-        let reals = 5.0 * d * n + 4.0 * k * (d + n) + 2.0 * k * k + iters as f64;
+        let reals = 3.0 * d * n + 4.0 * k * (d + n) + 2.0 * k * k + iters as f64;
         reals * self.a.dtype.size() as f64 + 4.0 * k * top as f64
     }
 

@@ -5,7 +5,7 @@
 //! by one of its own; both are undone exactly at the end.
 
 use tandem_compile::{
-    DType, Tensor, concatenate, cond, constant, fori_loop, full, iota, number, optimization_barrier, random, scalar,
+    DType, Tensor, concatenate, constant, fori_loop, full, iota, number, optimization_barrier, random, scalar,
     while_loop, zeros,
 };
 use tandem_compile::{HostArray, Tree};
@@ -125,12 +125,9 @@ impl Snmf {
 
     fn iterate(&self, a: &Tensor, y: &Tensor) -> State {
         let dtype = a.dtype();
-        // A second copy of A, transposed once: the product with A' takes 1.6 times as long from the rows of A. The
-        // barrier keeps the compiler from folding the transposition back into the product.
-        let at = optimization_barrier(&a.t());
         // The first step makes its own least-squares partner of the start.
         let (ft, deficient) = match self.iters {
-            0 => least_squares(&at, y),
+            0 => least_squares(a, y),
             _ => (zeros([self.k, a.dim(0)], dtype), scalar(false)),
         };
         let infinity = number(f64::INFINITY, dtype);
@@ -154,12 +151,12 @@ impl Snmf {
                 0 => s.it.lt(self.iters as i32),
                 patience => s.it.lt(self.iters as i32) & s.stale.lt(patience as i32),
             },
-            |s| self.step(a, &at, s),
+            |s| self.step(a, s),
         )
     }
 
-    fn step(&self, a: &Tensor, at: &Tensor, s: State) -> State {
-        let (ft, deficient) = least_squares(at, &s.y);
+    fn step(&self, a: &Tensor, s: State) -> State {
+        let (ft, deficient) = least_squares(a, &s.y);
         let ft = self.winners(&ft);
         let y = multiply(a, &ft, &s.y);
         let loss = squared_error(a, &ft, &y);
@@ -229,8 +226,10 @@ pub(super) fn column(x: &Tensor) -> Tensor {
 /// Step 1: F' with F = A G (G'G)^-1, and whether G'G was singular.
 ///
 /// G'G is brought to a diagonal in [1, 4) by powers of two first, so that what counts as singular does not depend on
-/// how the columns of G are scaled. `at` is A'. The branch decides on `[k, k]` matrices alone; what is large stays outside.
-fn least_squares(at: &Tensor, y: &Tensor) -> (Tensor, Tensor) {
+/// how the columns of G are scaled. Where it is singular, a ridge of relative size k u is added, four times as much
+/// each time that rounding still leaves a pivot without a root. A loop that is hardly ever entered: a conditional
+/// would cost 5 % of the whole iteration on the CPU, where it keeps the products beside it from running meanwhile.
+fn least_squares(a: &Tensor, y: &Tensor) -> (Tensor, Tensor) {
     let k = y.dim(0);
     let u = y.dtype().unit_roundoff();
     let gram = y.contract(y, 1, 1);
@@ -238,21 +237,24 @@ fn least_squares(at: &Tensor, y: &Tensor) -> (Tensor, Tensor) {
     let gram = &gram / column(&unit.reshape([k])) / &unit;
     let own = diagonal(&gram);
     let factor = cholesky(&gram);
+    let inverse = inverse_of_transpose(&(&factor * &unit));
     // Negated, so that NaN counts as singular.
     let singular = !diagonal(&factor).square().gt(own.max() * (k as f64 * u)).all();
-    let (left, right) = cond(
-        &singular,
-        || {
-            let lifted = &gram + identity_mask(k).select(own.sum() * u, 0.0);
-            let inverse = inverse_of_transpose(&(cholesky(&lifted) * &unit));
-            (twins(y).contract(&inverse, 1, 1), inverse)
-        },
-        || {
+    let start = ((inverse.t(), inverse), own.sum() * u, singular.clone());
+    let ((left, right), ..) = while_loop(
+        start,
+        |(_, _, again)| again,
+        |(_, ridge, _)| {
+            let factor = cholesky(&(&gram + identity_mask(k).select(&ridge, 0.0)));
             let inverse = inverse_of_transpose(&(&factor * &unit));
-            (inverse.t(), inverse)
+            // A ridge as large as the diagonal itself always suffices, unless there is NaN.
+            let again = !diagonal(&factor).gt(0.0).all() & ridge.lt(own.max());
+            // Tied to what the loop carries: the compiler would compute it before the loop, every time.
+            let (y, _) = optimization_barrier(&(y.clone(), inverse.clone()));
+            ((twins(&y).contract(&inverse, 1, 1), inverse), ridge * 4.0, again)
         },
     );
-    (left.dot(&right.dot(&y.dot(at))), singular)
+    (left.dot(&right.dot(&y.contract(a, 1, 1))), singular)
 }
 
 /// The averaging matrix of equal rows of y: what the ridge would leave to rounding, equal columns of G get equal
