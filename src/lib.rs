@@ -50,3 +50,8 @@ pub mod prelude {
         number, ones, optimization_barrier, random, scalar, sort_by_key, trace, while_loop, zeros,
     };
 }
+
+/// The code in the README, tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -1,5 +1,7 @@
 //! What a call costs beyond its computation: a program of four elements, its argument on the device.
 
+#![expect(missing_docs, reason = "the macro's function is nobody's interface")]
+
 use criterion::{Criterion, criterion_group, criterion_main};
 use tandem_compile::pjrt::{Buffer, Device};
 use tandem_compile::{HostArray, Tensor, jit};

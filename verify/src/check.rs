@@ -11,7 +11,7 @@ use tandem_compile::{DType, Graph, HostArray, TensorType};
 use crate::agreement::{Comparison, compare};
 use crate::backend::Backend;
 use crate::certificate::{Certificate, Counterexample, LawCount, OutputRecord};
-use crate::law::{Law, Trial, Verdict};
+use crate::law::{Law, Rerun, Trial, Verdict};
 use crate::outcome::Outcome;
 use crate::real::Real;
 
@@ -217,7 +217,7 @@ impl<'a, S: Subject> Session<'a, S> {
         case: &S::Case,
         inputs: &[HostArray],
         outcome: &Outcome<f64>,
-        rerun: &dyn Fn(&S::Case, &[HostArray]) -> Result<Outcome<f64>, String>,
+        rerun: Rerun<'_, S::Case>,
     ) -> Result<(), String> {
         let trial = Trial { case, inputs, outcome, dtype: self.options.dtype, rerun };
         for (i, law) in self.laws.iter().enumerate() {

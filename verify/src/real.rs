@@ -89,8 +89,7 @@ impl Real for fx128 {
     }
 
     fn sqrt(self) -> Self {
-        // Newton's step of the type's own root divides by the argument.
-        if self == Self::from_f64(0.0) { self } else { fx128::sqrt(self) }
+        fx128::sqrt(self)
     }
 }
 
