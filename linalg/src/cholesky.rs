@@ -4,7 +4,7 @@
 //! compile time does not depend on n. The compiler's own `stablehlo.cholesky` takes 10 to 40 times as long on the
 //! CPU (see `docs/notes/cholesky-expansion.md`).
 
-use tandem_compile::{DType, Tensor, eye, fori_loop, iota, zeros};
+use tandem_compile::{DType, Tensor, eye, fori_loop, iota, scalar, zeros};
 
 /// The upper triangular U with U'U = A.
 ///
@@ -21,7 +21,7 @@ pub fn cholesky(a: &Tensor) -> Tensor {
         let row = a.index(0, &j) - u.index(1, &j).dot(&u);
         let pivot = row.index(0, &j).sqrt();
         let row = position.ge(&j).select(row / pivot, 0.0);
-        u.dynamic_update_slice(&row.reshape([1, n]), &[&j, &(&j * 0)])
+        u.dynamic_update_slice(&row.reshape([1, n]), &[&j, &scalar(0i32)])
     })
 }
 
@@ -36,7 +36,7 @@ pub fn inverse_of_transpose(u: &Tensor) -> Tensor {
         // Row j of L is column j of U; rows of X from j on are still zero.
         let column = u.index(1, &j);
         let row = (identity.index(0, &j) - column.dot(&x)) / column.index(0, &j);
-        x.dynamic_update_slice(&row.reshape([1, n]), &[&j, &(&j * 0)])
+        x.dynamic_update_slice(&row.reshape([1, n]), &[&j, &scalar(0i32)])
     })
 }
 

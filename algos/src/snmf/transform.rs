@@ -81,8 +81,8 @@ impl Transform {
         let finite = most.0.is_finite() & most.1.is_finite();
         let sound = max_abs(&y).is_finite() & loss.is_finite().all();
         let zero = most.0.eq(0.0) | most.1.eq(0.0);
-        let status =
-            zero.convert(DType::I32) * Status::DEGENERATE.0 | (!sound).convert(DType::I32) * Status::BREAKDOWN.0;
+        let bit = |set: Tensor, status: Status| set.convert(DType::I32) * status.0;
+        let status = bit(zero, Status::DEGENERATE) | bit(!sound, Status::BREAKDOWN);
         let nan = number(f64::NAN, dtype);
         Uses {
             y: finite.select(y, &nan),
