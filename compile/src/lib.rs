@@ -1,6 +1,7 @@
 //! Traced graphs in the manner of JAX: a function over [`Tensor`]s is traced into a [`Graph`], lowered to
 //! StableHLO, compiled through the PJRT C API and run on whatever device a plugin serves.
 
+mod approx_eq;
 mod arguments;
 pub mod dtype;
 pub mod error;

@@ -8,8 +8,8 @@ use tandem_compile::{DType, HostArray, Tensor, constant, fori_loop, iota, number
 /// row.
 ///
 /// The m-th largest magnitude is found by bisection on the bits (non-negative floats are ordered as their bits
-/// are): one counting pass per bit, against a sort's log2(columns) comparator passes. Rows of 1536 numbers on a
-/// CPU: about 20 times faster than XLA's sort.
+/// are): one counting pass per bit. On the CPU plugin a [100, 1536] matrix in f32 takes 1.5 ms, and 22 ms by sorting
+/// its rows (the smallest of 30 runs).
 #[track_caller]
 pub fn largest(x: &Tensor, m: usize) -> Tensor {
     let (rows, columns) = (x.dim(0), x.dim(1));
