@@ -5,7 +5,7 @@ use serde_json::json;
 use tandem_verify::{Backend, Certificate, Compiled, Options};
 
 use super::{Failure, Place, Precision, Target, inputs, output};
-use crate::files::{Content, write_all};
+use crate::files::{check_text, write_text};
 use crate::registry::algorithms;
 
 /// What `tandem compare` takes.
@@ -40,6 +40,9 @@ impl Compare {
             Some(one) => vec![one.dtype()],
             None => vec![Precision::F32.dtype(), Precision::F64.dtype()],
         };
+        if let Some(path) = &self.certificate {
+            check_text(path).map_err(Failure::usage)?;
+        }
         let device = self.place.open()?;
         let backend = device.as_ref().map(Compiled::on);
         let mut certificates = Vec::new();
@@ -55,7 +58,7 @@ impl Compare {
             }
         }
         if let Some(path) = &self.certificate {
-            write(path, &certificates)?;
+            write_text(path, json(&certificates)).map_err(Failure::usage)?;
         }
         output::say(&table(&certificates));
         verdict(&certificates)
@@ -92,16 +95,7 @@ fn verdict(certificates: &[Certificate]) -> Result<(), Failure> {
     if found.is_empty() { Ok(()) } else { Err(Failure::Computed(output::one_line(&found.join("; ")))) }
 }
 
-fn write(path: &std::path::Path, certificates: &[Certificate]) -> Result<(), Failure> {
-    let text = json!({ "schema": Certificate::SCHEMA, "certificates": certificates });
-    let text = serde_json::to_string_pretty(&text).unwrap_or_default() + "\n";
-    let name = path.file_name().and_then(|name| name.to_str());
-    let Some(name) = name else {
-        return Err(Failure::usage(format!("--certificate {}: this names no file", path.display())));
-    };
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => std::path::Path::new("."),
-    };
-    write_all(folder, &[(name.to_owned(), Content::Text(text))]).map_err(Failure::usage)
+fn json(certificates: &[Certificate]) -> String {
+    let value = json!({ "schema": Certificate::SCHEMA, "certificates": certificates });
+    serde_json::to_string_pretty(&value).unwrap_or_default() + "\n"
 }

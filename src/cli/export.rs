@@ -4,7 +4,7 @@ use clap::Args;
 use tandem_compile::{DType, TensorType};
 
 use super::{Failure, Precision, Target, inputs, output};
-use crate::files::FileRef;
+use crate::files::{FileRef, check_text, write_text};
 use crate::registry::{Input, Settings, graph};
 
 /// What `tandem export` takes.
@@ -32,6 +32,7 @@ impl Export {
         let algorithm = inputs::algorithm(&self.algorithm)?;
         let settings = Settings::parse(algorithm.parameters(), &self.settings).map_err(Failure::usage)?;
         let texts = inputs::assign(algorithm, &self.inputs)?;
+        check_text(&self.out).map_err(Failure::usage)?;
         let real = self.dtype.dtype();
         let types: Vec<Option<TensorType>> = algorithm
             .inputs()
@@ -43,11 +44,9 @@ impl Export {
         if let Some(reason) = problem.needs_host(&types) {
             return Err(Failure::usage(reason));
         }
-        // A module this size could not be traced or written.
-        inputs::check_memory(problem.bytes())?;
         let graph = graph(&*problem, &types).map_err(Failure::usage)?;
         let graph = graph.with_leading_results(algorithm.outputs().len());
-        write(&self.out, &graph.stablehlo())?;
+        write_text(&self.out, graph.stablehlo()).map_err(Failure::usage)?;
         output::say(&format!("{}: {} operations in {}", algorithm.name(), graph.nodes().len(), self.out.display()));
         Ok(())
     }
@@ -68,18 +67,5 @@ fn argument(input: &Input, text: &str, real: DType) -> Result<TensorType, Failur
     }
     let about = |reason: String| Failure::usage(format!("input {name}: {reason}"));
     let file = FileRef::parse(text).map_err(|e| about(format!("{e}; a type is written f32[768,512]")))?;
-    Ok(file.read().map_err(|e| about(e.to_string()))?.ty().with_dtype(wanted))
-}
-
-/// Writes the whole text or nothing.
-fn write(path: &std::path::Path, text: &str) -> Result<(), Failure> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => std::path::Path::new("."),
-    };
-    let failed = |e: std::io::Error| Failure::usage(format!("{}: cannot be written: {e}", path.display()));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    std::io::Write::write_all(&mut file, text.as_bytes()).map_err(failed)?;
-    file.persist(path).map_err(|e| failed(e.error))?;
-    Ok(())
+    Ok(inputs::load(input, &file)?.ty().with_dtype(wanted))
 }

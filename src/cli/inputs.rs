@@ -46,8 +46,8 @@ pub fn assign(algorithm: &dyn Algorithm, assignments: &[String]) -> Result<Vec<O
 /// Reads an input in the dtype that it has in a run of precision `real`.
 pub fn read(input: &Input, text: &str, real: DType, allow_nonfinite: bool) -> Result<HostArray, Failure> {
     let about = |reason: String| Failure::usage(format!("input {}: {reason}", input.name));
-    let array = FileRef::parse(text).and_then(|file| file.read()).map_err(|e| about(e.to_string()))?;
-    let array = array.cast(input.elements.dtype(real)).map_err(|e| about(format!("{text}: {e}")))?;
+    let file = FileRef::parse(text).map_err(|e| about(e.to_string()))?;
+    let array = load(input, &file)?.cast(input.elements.dtype(real)).map_err(|e| about(format!("{text}: {e}")))?;
     if let Some(at) = array.first_nonfinite().filter(|_| !allow_nonfinite) {
         let (value, position) = (array.to_f64()[at], position(at, array.shape()));
         return Err(about(format!(
@@ -55,6 +55,12 @@ pub fn read(input: &Input, text: &str, real: DType, allow_nonfinite: bool) -> Re
         )));
     }
     Ok(array)
+}
+
+/// Reads a file that fits into memory.
+pub fn load(input: &Input, file: &FileRef) -> Result<HostArray, Failure> {
+    check_memory(file.bytes())?;
+    file.read().map_err(|e| Failure::usage(format!("input {}: {e}", input.name)))
 }
 
 /// A row-major position as `[i, j]`.

@@ -146,7 +146,7 @@ fn misused(error: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        output::complain("a command is missing; `tandem --help` lists them");
+        output::complain("a command is missing; --help in its place lists them");
         return ExitCode::from(2);
     }
     let said = text.split("\n\nUsage:").next().unwrap_or(&text);

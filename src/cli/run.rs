@@ -90,20 +90,22 @@ impl Run {
     ) -> Result<(), Failure> {
         let status = results.pop().and_then(|s| s.values::<i32>().ok()?.first().copied()).unwrap_or(0);
         let status = Status(status);
-        let shapes = |names: Vec<&str>, types: Vec<Option<TensorType>>| -> Map<String, Value> {
-            let named = names.into_iter().zip(types);
-            named.filter_map(|(name, ty)| Some((name.to_owned(), json!(ty?.to_string())))).collect()
+        let inputs = named(algorithm.inputs().iter().map(|input| input.name), types.iter().cloned());
+        let outputs =
+            named(algorithm.outputs().iter().map(|output| output.name), results.iter().map(|result| Some(result.ty())));
+        let all = inputs.iter().chain(&outputs);
+        let shapes: Map<String, Value> = all.map(|(name, ty)| (name.to_string(), json!(ty.shape))).collect();
+        let words = |types: &[(&str, TensorType)]| -> Map<String, Value> {
+            types.iter().map(|(name, ty)| (name.to_string(), json!(ty.to_string()))).collect()
         };
         let record = json!({
             "algorithm": algorithm.name(),
             "parameters": settings.to_json(),
             "device": device.map_or("reference", Device::name),
             "dtype": self.dtype.dtype().name(),
-            "inputs": shapes(algorithm.inputs().iter().map(|i| i.name).collect(), types.to_vec()),
-            "outputs": shapes(
-                algorithm.outputs().iter().map(|o| o.name).collect(),
-                results.iter().map(|r| Some(r.ty())).collect(),
-            ),
+            "inputs": words(&inputs),
+            "outputs": words(&outputs),
+            "shapes": shapes,
             "versions": versions(device),
             "status": status.words(),
             "trace_ms": times.trace,
@@ -144,6 +146,14 @@ impl Run {
         }
         Ok(())
     }
+}
+
+/// The types that are there, by name.
+fn named(
+    names: impl Iterator<Item = &'static str>,
+    types: impl Iterator<Item = Option<TensorType>>,
+) -> Vec<(&'static str, TensorType)> {
+    names.zip(types).filter_map(|(name, ty)| Some((name, ty?))).collect()
 }
 
 fn compute(

@@ -19,7 +19,7 @@ use std::path::Path;
 use tandem_compile::{Error, Result};
 
 pub use npy::write_npy;
-pub use output::{Content, check_writable, write_all};
+pub use output::{Content, check_text, check_writable, write_all, write_text};
 pub use reference::FileRef;
 
 /// Why a file is refused, without its name, which [`refuse`] puts in front.

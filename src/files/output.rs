@@ -56,6 +56,46 @@ pub fn check_writable(dir: &Path) -> Result<()> {
     }
 }
 
+/// Writes one text file, as a whole or not at all, into a folder that is created where it is missing.
+///
+/// # Errors
+/// As for [`write_all`].
+pub fn write_text(path: &Path, text: String) -> Result<()> {
+    let (folder, name) = place(path)?;
+    write_all(folder, &[(name, Content::Text(text))])
+}
+
+/// Finds out whether [`write_text`] could write to `path`, before an expensive computation. Leaves nothing behind.
+///
+/// # Errors
+/// When `path` names no file, something that is no file stands there, or as for [`check_writable`].
+pub fn check_text(path: &Path) -> Result<()> {
+    let (folder, name) = place(path)?;
+    check_writable(folder)?;
+    replaces(&folder.join(name)).map(drop).map_err(|e| refuse(path, io_reason(&e)))
+}
+
+/// The folder of a file and its name in there.
+fn place(path: &Path) -> Result<(&Path, String)> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| refuse(path, "this names no file; give FOLDER/NAME or NAME"))?;
+    Ok((or_current(path.parent().unwrap_or(Path::new(""))), name.to_owned()))
+}
+
+/// Whether a file at `target` would be replaced; an error where something stands that is no file (a folder, a device).
+fn replaces(target: &Path) -> io::Result<bool> {
+    match (fs::symlink_metadata(target), fs::metadata(target)) {
+        (Err(_), _) => Ok(false),
+        (_, Ok(metadata)) if metadata.is_dir() => {
+            Err(io::Error::other("a folder stands where a file is to be written"))
+        }
+        (_, Ok(metadata)) if !metadata.is_file() => {
+            Err(io::Error::other("this is no regular file, and results are files; give another name"))
+        }
+        _ => Ok(true),
+    }
+}
+
 /// `dir` does not exist: the whole of it is prepared beside its place.
 fn write_new(dir: &Path, files: &[(String, Content)]) -> Result<()> {
     let parent = dir.parent().unwrap_or(Path::new(""));
@@ -102,13 +142,7 @@ struct Moves<'a> {
 impl<'a> Moves<'a> {
     fn make(&mut self, name: &'a str) -> io::Result<()> {
         let target = self.dir.join(name);
-        let replaces = match fs::symlink_metadata(&target) {
-            Ok(metadata) if metadata.is_dir() => {
-                return Err(io::Error::other("a folder stands where a file is to be written"));
-            }
-            Ok(_) => true,
-            Err(_) => false,
-        };
+        let replaces = replaces(&target)?;
         if replaces {
             fs::rename(&target, self.old.join(name))?;
             // From here on undoing must bring it back, whether or not the next step succeeds.
@@ -249,6 +283,27 @@ mod tests {
         assert!(error.to_string().contains("c.txt: a folder stands"), "{error}");
         assert_eq!(names(dir), ["b.txt", "c.txt"]);
         assert_eq!(fs::read_to_string(dir.join("b.txt")).unwrap(), "old");
+    }
+
+    #[test]
+    fn a_text_file_is_written_as_open_as_any_other_and_never_over_a_folder_or_a_device() {
+        use std::os::unix::fs::PermissionsExt;
+        let root = tempfile::tempdir().unwrap();
+        let (plain, path) = (root.path().join("plain"), root.path().join("a/text"));
+        fs::write(&plain, "").unwrap();
+        check_text(&path).unwrap();
+        assert_eq!(names(root.path()), ["plain"]);
+        write_text(&path, "one".into()).unwrap();
+        write_text(&path, "two".into()).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "two");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&plain), mode(&path));
+        for (bad, reason) in [(root.path(), "a folder stands"), (Path::new("/dev/null"), "no regular file")] {
+            for result in [check_text(bad), write_text(bad, String::new())] {
+                assert!(result.unwrap_err().to_string().contains(reason), "{}", bad.display());
+            }
+        }
+        assert!(check_text(Path::new("..")).unwrap_err().to_string().contains("names no file"));
     }
 
     #[test]

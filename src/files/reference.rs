@@ -65,6 +65,17 @@ impl FileRef {
         self.transposed
     }
 
+    /// A lower estimate of the memory that reading takes, in bytes: an array's file and the array made of it, or an
+    /// archive that is read as a whole. 0 where the file does not tell.
+    pub fn bytes(&self) -> f64 {
+        let length = std::fs::metadata(&self.path).map_or(0, |metadata| metadata.len()) as f64;
+        match self.kind {
+            Kind::Npy => 2.0 * length,
+            Kind::SafeTensors => length,
+            Kind::Npz => 0.0,
+        }
+    }
+
     /// Reads the one array that is named. An archive named without a key must hold exactly one.
     ///
     /// bool, float16, float32, float64, int32, int64 and uint32 keep their type, smaller integers become i32;

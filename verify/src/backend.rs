@@ -44,7 +44,7 @@ impl Backend for Compiled {
         let (major, minor) = plugin.api_version();
         vec![
             ("pjrt".into(), format!("{major}.{minor}")),
-            ("platform".into(), format!("{} {}", self.device.platform(), self.device.platform_version())),
+            ("platform".into(), self.device.platform_version().split_whitespace().collect::<Vec<_>>().join(" ")),
             ("hardware".into(), self.device.kind().into()),
         ]
     }

@@ -52,7 +52,7 @@ pub fn quietly(mut command: Command) -> bool {
 /// Builds the command line and the examples.
 pub fn build() -> bool {
     println!("building (the first time some minutes: about 120 crates from crates.io)");
-    succeeds(cargo(&["build", "--release", "--workspace", "--bins", "--examples"]))
+    succeeds(cargo(&["build", "--release", "--package", "tandem", "--bins", "--examples"]))
 }
 
 /// Installs the CPU plugin unless it is there; `plugins install` itself says what it downloads.

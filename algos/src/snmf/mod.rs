@@ -138,7 +138,7 @@ impl Snmf {
     /// Which parameter is out of range, and what the range is.
     pub fn check(&self, shape: &[usize]) -> Result<(), String> {
         let &[d, n] = shape else {
-            return Err(format!("a must be a matrix [d, n], got shape {shape:?}"));
+            return Err(format!("a must be a matrix [d, n] with samples in its columns, got shape {shape:?}"));
         };
         if d == 0 || n == 0 {
             return Err(format!("a is empty, its shape is [{d}, {n}]; both sizes must be at least 1"));
@@ -153,7 +153,8 @@ impl Snmf {
             return Err(format!("tol = {}: the relative improvement must be in [0, 1)", self.tol));
         }
         let limit = i32::MAX as usize;
-        for (name, value) in [("k", self.k), ("iters", self.iters), ("patience", self.patience), ("top", self.top)] {
+        let sizes = [("the number of rows d", d), ("the number of columns n", n), ("k", self.k), ("iters", self.iters)];
+        for (name, value) in sizes.into_iter().chain([("patience", self.patience), ("top", self.top)]) {
             if value > limit {
                 return Err(format!("{name} = {value}: at most {limit} is supported"));
             }

@@ -1,0 +1,12 @@
+//! The command line as other programs call it: every test starts the program itself.
+
+mod around;
+mod compare;
+mod export;
+mod garbage;
+mod inputs;
+mod refused;
+mod runs;
+mod status;
+mod tool;
+mod usage;
