@@ -153,3 +153,23 @@ fn the_kmeans_start_marks_separated_clusters() {
     }
     assert!((0..100).filter(apart).count() >= 3);
 }
+
+#[test]
+fn an_svd_start_without_its_input_is_an_error_that_says_what_to_do() {
+    let a = tandem_compile::TensorType::new(tandem_compile::DType::F64, [4, 5]);
+    let line = line!() + 1;
+    let error = trace(|a: Tensor| Snmf::new(2).init(Init::Svd).trace(&a, None).into_vec(), &[a]).unwrap_err();
+    let expected =
+        format!("{}:{line}: the svd start is computed on the host: pass snmf::start_input(a, k) as y0", file!());
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn a_start_of_zeros_explains_nothing_and_says_so() {
+    let a = gaussian(18, 5, 7);
+    for iters in [0, 4] {
+        let Fitted { z, y, loss } = fit(&Snmf::new(3).iters(iters), &a, &Matrix::from_fn(3, 7, |_, _| 0.0));
+        assert_eq!((z.max_abs(), y.max_abs()), (0.0, 0.0));
+        assert!(loss.iter().all(|loss| (loss / a.squared_norm() - 1.0).abs() < 1e-14));
+    }
+}

@@ -26,5 +26,5 @@ pub use ops::constant::{constant, eye, full, iota, number, ones, scalar, zeros};
 pub use ops::control::{cond, fori_loop, optimization_barrier, while_loop};
 pub use ops::shape::concatenate;
 pub use ops::sort::sort_by_key;
-pub use trace::{Tensor, trace};
+pub use trace::{Tensor, refuse, trace};
 pub use tree::Tree;

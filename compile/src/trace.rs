@@ -144,6 +144,14 @@ pub(crate) fn fail(location: &Location<'_>, message: impl Into<String>) {
     TRACER.with_borrow_mut(|tracer| tracer.fail(location, message.into()));
 }
 
+/// Makes the current trace fail with `message` at the caller's line: for a traced function that finds its arguments
+/// unusable. The tensor stands for the result that there is not.
+#[track_caller]
+pub fn refuse(message: impl Into<String>) -> Tensor {
+    fail(Location::caller(), message);
+    Tensor::void(TensorType::scalar(DType::F32))
+}
+
 /// A tensor that stands for nothing, after an error; `like` is the best guess at the type it would have had.
 pub(crate) fn void(like: TensorType) -> Tensor {
     Tensor::void(like)

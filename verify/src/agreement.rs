@@ -1,5 +1,7 @@
 //! The yardstick: how far a device's result may be from the oracle.
 
+use std::collections::HashMap;
+
 use crate::outcome::{Decision, Outcome, Values};
 use crate::real::Real;
 
@@ -79,13 +81,14 @@ pub fn compare<R: Real, O: Real>(
 }
 
 /// Whether some step may go either way: the two runs of the reference took it differently, or its margin is within
-/// what rounding has done to the margins up to there.
+/// what rounding has done to the margins of its kind up to there.
 fn tied(reference: &[Decision], oracle: &[Decision], u: f64, factor: f64) -> bool {
-    let mut deviation = FLOOR * u;
+    let mut deviations: HashMap<&'static str, f64> = HashMap::new();
     reference.len() != oracle.len()
         || reference.iter().zip(oracle).any(|(own, truth)| {
-            deviation = deviation.max((own.margin - truth.margin).abs());
-            own.choice != truth.choice || truth.margin <= factor * deviation
+            let deviation = deviations.entry(truth.kind).or_insert(FLOOR * u);
+            *deviation = deviation.max((own.margin - truth.margin).abs());
+            own.choice != truth.choice || truth.margin <= factor * *deviation
         })
 }
 
@@ -174,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_margin_within_rounding_is_a_tie() {
-        let decide = |margin, choice| vec![Decision { margin, choice }];
+        let decide = |margin, choice| vec![Decision { kind: "x", margin, choice }];
         let compared = |own, truth| {
             let device = outcome(vec![1.0], vec![]);
             compare(&device, &outcome(vec![1f32], own), &outcome(vec![1.0], truth), U, 4.0)

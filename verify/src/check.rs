@@ -64,7 +64,7 @@ pub struct Options {
     pub regressions: Option<&'static str>,
 }
 
-/// More ties than this fraction of the random cases, and the strategy proves too little.
+/// More ties than this fraction of the random cases (but one is no share), and the strategy proves too little.
 pub const MOST_TIES: f64 = 0.02;
 
 /// Checks `subject` on `backend`, or the reference against its own oracle where there is none.
@@ -239,7 +239,7 @@ impl<'a, S: Subject> Session<'a, S> {
 
     fn certificate(self, failure: Option<(String, String)>) -> Certificate {
         let tally = self.tally.into_inner();
-        let too_many_ties = f64::from(tally.ties) > MOST_TIES * f64::from(tally.cases);
+        let too_many_ties = tally.ties > 1 && f64::from(tally.ties) > MOST_TIES * f64::from(tally.cases);
         let failure = failure.or_else(|| {
             let (ties, cases) = (tally.ties, tally.cases);
             too_many_ties.then(|| ("the strategy".into(), format!("{ties} of {cases} cases are ties")))

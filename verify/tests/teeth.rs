@@ -82,7 +82,7 @@ impl Subject for Sums {
                 scale: largest * case.rows as f64,
             }],
             status: 0,
-            decisions: vec![Decision { margin, choice: 0 }],
+            decisions: vec![Decision { kind: "step", margin, choice: 0 }],
         }
     }
 

@@ -5,7 +5,7 @@
 //! by one of its own; both are undone exactly at the end.
 
 use tandem_compile::{
-    DType, Tensor, concatenate, constant, fori_loop, full, iota, number, optimization_barrier, random, scalar,
+    DType, Tensor, concatenate, constant, fori_loop, full, iota, number, optimization_barrier, random, refuse, scalar,
     while_loop, zeros,
 };
 use tandem_compile::{HostArray, Tree};
@@ -86,6 +86,9 @@ impl Snmf {
         let row_unit = power_of_two(&start.max_axes([1]));
         let last = self.iterate(&scaled, &(&start / column(&row_unit)));
 
+        // Where every loss was NaN there is no best iterate, and none is made up.
+        let nan = number(f64::NAN, dtype);
+        let found = last.best.is_finite() | scalar(self.iters == 0);
         let z = (&last.best_ft / column(&row_unit)).t() * &unit;
         let y = &last.best_y * column(&row_unit);
         let loss = self.history(&last) * &unit * &unit;
@@ -94,7 +97,7 @@ impl Snmf {
             finite = finite & max_abs(y0).is_finite();
         }
         let sound = max_abs(&z).is_finite() & max_abs(&y).is_finite() & loss.is_finite().all();
-        let stopped = last.it.lt(self.iters as i32) | scalar(self.patience == 0);
+        let stopped = last.stale.ge(self.patience as i32) | scalar(self.patience == 0 || self.iters == 0);
         let status = [
             (Status::NOT_CONVERGED, !stopped),
             (Status::RANK_DEFICIENT, last.deficient.clone()),
@@ -103,23 +106,22 @@ impl Snmf {
         ]
         .into_iter()
         .fold(scalar(0i32), |status, (bit, set)| status | (set.convert(DType::I32) * bit.0));
-        let nan = number(f64::NAN, dtype);
         Factors {
-            z: finite.select(z, &nan),
+            z: (&finite & &found).select(z, &nan),
             loss: finite.select(loss, &nan),
             iterations: finite.select(&last.it, 0),
             top_index: finite.select(self.top_index(&y), -1),
-            y: finite.select(y, &nan),
+            y: (&finite & &found).select(y, &nan),
             status: finite.select(status, Status::NONFINITE_INPUT.0),
         }
     }
 
+    #[track_caller]
     fn start(&self, a: &Tensor) -> Tensor {
         match self.init {
             Init::Random => random_start(self.k, a.dim(1), self.seed, a.dtype()),
             Init::Kmeans => kmeans_start(a, self.k, self.seed),
-            // There is no such input: the trace fails here, with this line.
-            Init::Svd => zeros([0, 0], a.dtype()).dot(a),
+            Init::Svd => refuse("the svd start is computed on the host: pass snmf::start_input(a, k) as y0"),
         }
     }
 
@@ -208,6 +210,9 @@ impl Snmf {
 /// The positions of the `count` largest entries of each row of y >= 0, in order, of equal ones the first.
 fn leaders(y: &Tensor, count: usize) -> Tensor {
     let (k, n) = (y.dim(0), y.dim(1));
+    if count == 0 {
+        return zeros([k, 0], DType::I32);
+    }
     let position = iota([k, n], 1, DType::I32);
     let start = (y.clone(), zeros([count, k], DType::I32));
     let (_, leaders) = fori_loop(0, count as i32, start, |rank, (rest, leaders)| {
@@ -240,7 +245,9 @@ fn least_squares(a: &Tensor, y: &Tensor) -> (Tensor, Tensor) {
     let inverse = inverse_of_transpose(&(&factor * &unit));
     // Negated, so that NaN counts as singular.
     let singular = !diagonal(&factor).square().gt(own.max() * (k as f64 * u)).all();
-    let start = ((inverse.t(), inverse), own.sum() * u, singular.clone());
+    // A start of zeros has no size of its own.
+    let ridge = own.max().eq(0.0).select(1.0, own.sum() * u);
+    let start = ((inverse.t(), inverse), ridge, singular.clone());
     let ((left, right), ..) = while_loop(
         start,
         |(_, _, again)| again,
@@ -308,6 +315,8 @@ fn random_start(k: usize, n: usize, seed: u64, dtype: DType) -> Tensor {
 /// The indicator of the clusters of A's columns, lifted off zero.
 fn kmeans_start(a: &Tensor, k: usize, seed: u64) -> Tensor {
     let n = a.dim(1);
+    // Distances do not see a common offset, but their expansion into squares would lose its digits to it.
+    let a = &(a - column(&(a.sum_axes([1]) / n as f64)));
     let order = random::permutation(random::key(seed), n);
     let wrapped = constant(&HostArray::from_fn([k], |j| (j % n) as i32));
     let centres = a.take(&order.take(&wrapped, 0), 1);

@@ -82,7 +82,8 @@ impl<R: Real> Run<'_, R> {
         let mut f = self.least_squares(&g);
         let mut best = (f.clone(), g.clone());
         let mut losses: Vec<R> = Vec::new();
-        let (mut least, mut bar, mut stale) = (R::infinity(), R::infinity(), 0);
+        // Options, not infinities: products with a double-double infinity are NaN.
+        let (mut least, mut bar, mut stale): (Option<R>, Option<R>, usize) = (None, None, 0);
         let norm = squared_norm(self.a).to_f64();
         while losses.len() < self.snmf.iters && (self.snmf.patience == 0 || stale < self.snmf.patience) {
             if !losses.is_empty() {
@@ -91,16 +92,25 @@ impl<R: Real> Run<'_, R> {
             self.keep_winners(&mut f);
             update(self.a, &f, &mut g);
             let loss = squared_norm(&(self.a - &f * g.transpose()));
-            if self.decide(loss, least, norm) {
-                (least, best) = (loss, (f.clone(), g.clone()));
+            let number = !loss.to_f64().is_nan();
+            if least.map_or(number, |least| self.decide(loss, least, norm)) {
+                (least, best) = (Some(loss), (f.clone(), g.clone()));
             }
-            let target = bar * R::from_f64(1.0 - self.snmf.tol);
-            let improved = if self.snmf.patience == 0 { loss < target } else { self.decide(loss, target, norm) };
-            stale = if improved { 0 } else { stale + 1 };
-            bar = if improved { loss } else { bar };
+            let target = bar.map(|bar| bar * R::from_f64(1.0 - self.snmf.tol));
+            let improved = match target {
+                Some(target) if self.snmf.patience > 0 => self.decide(loss, target, norm),
+                Some(target) => loss < target,
+                None => number,
+            };
+            (bar, stale) = if improved { (Some(loss), 0) } else { (bar, stale + 1) };
             losses.push(loss);
         }
-        self.finish(best, losses, norm)
+        if !losses.is_empty() && least.is_none() {
+            best.0.fill(R::from_f64(f64::NAN));
+            best.1.fill(R::from_f64(f64::NAN));
+        }
+        let stopped = self.snmf.patience == 0 || self.snmf.iters == 0 || stale >= self.snmf.patience;
+        self.finish(best, losses, norm, stopped)
     }
 
     /// `loss < target`, with how close that was on the scale of |A|^2.
@@ -108,7 +118,7 @@ impl<R: Real> Run<'_, R> {
         let less = loss < target;
         let gap = (loss.to_f64() - target.to_f64()).abs();
         let margin = if gap == 0.0 || norm == 0.0 { 0.0 } else { (gap / norm).min(1.0) };
-        self.decisions.push(Decision { margin, choice: u64::from(less) });
+        self.decisions.push(Decision { kind: "loss", margin, choice: u64::from(less) });
         less
     }
 
@@ -124,12 +134,13 @@ impl<R: Real> Run<'_, R> {
         let threshold = largest * R::from_f64(k as f64 * self.u);
         let singular = !(smallest_pivot > threshold);
         let margin = ((smallest_pivot - threshold) / largest).to_f64().abs();
-        self.decisions.push(Decision { margin, choice: u64::from(singular) });
+        self.decisions.push(Decision { kind: "rank", margin, choice: u64::from(singular) });
         if singular {
             self.deficient = true;
             let trace = (0..k).map(|j| gram[(j, j)]).fold(R::zero(), |sum, x| sum + x);
+            let ridge = if trace == R::zero() { R::one() } else { trace * R::from_f64(self.u) };
             for j in 0..k {
-                gram[(j, j)] = gram[(j, j)] + trace * R::from_f64(self.u);
+                gram[(j, j)] = gram[(j, j)] + ridge;
             }
         }
         // (G'G) F' = (A G)', solved through a factorization with pivoting, which needs no definiteness.
@@ -153,22 +164,21 @@ impl<R: Real> Run<'_, R> {
             let margin = if top > R::zero() { ((last - next) / top).to_f64() } else { 1.0 };
             order[..kept].sort_unstable();
             let choice = order[..kept].iter().fold(0u64, |hash, &i| hash.wrapping_mul(31).wrapping_add(i as u64 + 1));
-            self.decisions.push(Decision { margin, choice });
+            self.decisions.push(Decision { kind: "winners", margin, choice });
             for &i in &order[kept..] {
                 f[(i, j)] = R::zero();
             }
         }
     }
 
-    fn finish(self, (f, g): (Mat<R>, Mat<R>), mut losses: Vec<R>, norm: f64) -> Outcome<R> {
-        let Run { snmf, unit, decisions, deficient, .. } = self;
+    fn finish(self, (f, g): (Mat<R>, Mat<R>), mut losses: Vec<R>, norm: f64, stopped: bool) -> Outcome<R> {
+        let Run { snmf, unit, mut decisions, deficient, .. } = self;
         let iterations = losses.len();
         let f = Mat::from_fn(f.nrows(), f.ncols(), |i, j| f[(i, j)] * unit);
         losses.iter_mut().for_each(|loss| *loss = *loss * unit * unit);
         let last = losses.last().copied().unwrap_or(R::zero());
         losses.resize(snmf.iters, last);
-        let stopped = snmf.patience == 0 || iterations < snmf.iters;
-        let top_index = top_users(&g, snmf.top);
+        let top_index = top_users(&g, snmf.top, &mut decisions);
         let finite = |m: &Mat<R>| (0..m.ncols()).all(|j| (0..m.nrows()).all(|i| m[(i, j)].to_f64().is_finite()));
         let sound = finite(&f) && finite(&g) && losses.iter().all(|x| x.to_f64().is_finite());
         let status = Status::default()
@@ -255,14 +265,27 @@ fn uses<R>(
 }
 
 /// Per feature the samples in order of decreasing use, -1 where there are none left.
-fn top_users<R: Real>(g: &Mat<R>, top: usize) -> Vec<i32> {
-    (0..g.ncols())
-        .flat_map(|j| {
-            let mut order: Vec<usize> = (0..g.nrows()).collect();
-            order.sort_by(|&p, &q| descending(g[(p, j)], g[(q, j)]));
-            (0..top).map(move |rank| order.get(rank).map_or(-1, |&i| i as i32)).collect::<Vec<_>>()
-        })
-        .collect()
+fn top_users<R: Real>(g: &Mat<R>, top: usize, decisions: &mut Vec<Decision>) -> Vec<i32> {
+    let mut leaders = Vec::with_capacity(g.ncols() * top);
+    for j in 0..g.ncols() {
+        let mut order: Vec<usize> = (0..g.nrows()).collect();
+        order.sort_by(|&p, &q| descending(g[(p, j)], g[(q, j)]));
+        let uses: Vec<R> = order.iter().map(|&i| g[(i, j)]).collect();
+        decisions.extend(gaps("leaders", &uses, &order).take(top));
+        leaders.extend((0..top).map(|rank| order.get(rank).map_or(-1, |&i| i as i32)));
+    }
+    leaders
+}
+
+/// The decisions of an order: each value before the next, relative to the largest. Equal values are no decision, the
+/// lower index stands first.
+fn gaps<R: Real>(kind: &'static str, sorted: &[R], order: &[usize]) -> impl Iterator<Item = Decision> {
+    let largest = sorted.first().map_or(R::one(), |x| x.abs());
+    sorted.windows(2).zip(order).map(move |(pair, &choice)| {
+        let gap = ((pair[0] - pair[1]) / largest).to_f64();
+        let margin = if pair[0] == pair[1] { 1.0 } else { gap };
+        Decision { kind, margin, choice: choice as u64 }
+    })
 }
 
 /// The smallest pivot of Cholesky's factorization; NaN or negative where it fails.
@@ -307,6 +330,9 @@ fn kmeans<R: Real>(a: &Mat<R>, k: usize, seed: u64, decisions: &mut Vec<Decision
         let (labels, nearest) = assign(a, &centres, decisions);
         let mut farthest: Vec<usize> = (0..n).collect();
         farthest.sort_by(|&p, &q| descending(nearest[p], nearest[q]));
+        let empty = (0..k).filter(|j| !labels.contains(j)).count();
+        let distances: Vec<R> = farthest.iter().map(|&i| nearest[i]).collect();
+        decisions.extend(gaps("strays", &distances, &farthest).take(empty));
         let mut strays = farthest.into_iter();
         let mut last_stray = 0;
         for j in 0..k {
@@ -329,6 +355,7 @@ fn kmeans<R: Real>(a: &Mat<R>, k: usize, seed: u64, decisions: &mut Vec<Decision
 
 /// Each sample's nearest centre, the first of equals, and its squared distance.
 fn assign<R: Real>(a: &Mat<R>, centres: &Mat<R>, decisions: &mut Vec<Decision>) -> (Vec<usize>, Vec<R>) {
+    let spread = spread(a);
     (0..a.ncols())
         .map(|sample| {
             let distance = |j: usize| {
@@ -341,25 +368,36 @@ fn assign<R: Real>(a: &Mat<R>, centres: &Mat<R>, decisions: &mut Vec<Decision>) 
             let mut order: Vec<usize> = (0..distances.len()).collect();
             order.sort_by(|&p, &q| descending(distances[q], distances[p]).then(p.cmp(&q)));
             let (first, second) = (order[0], order.get(1).copied());
-            let size = squared_norm(&a.subcols(sample, 1).to_owned()).max(distances[first]);
             let margin = match second {
-                Some(second) if size > R::zero() => ((distances[second] - distances[first]) / size).to_f64().min(1.0),
+                Some(second) if spread > R::zero() => {
+                    ((distances[second] - distances[first]) / spread).to_f64().min(1.0)
+                }
                 _ => 1.0,
             };
-            decisions.push(Decision { margin, choice: first as u64 });
+            decisions.push(Decision { kind: "nearest", margin, choice: first as u64 });
             (first, distances[first])
         })
         .unzip()
+}
+
+/// The largest squared distance of a sample from the mean.
+fn spread<R: Real>(a: &Mat<R>) -> R {
+    let (d, n) = (a.nrows(), a.ncols());
+    let mean = |i: usize| (0..n).fold(R::zero(), |sum, j| sum + a[(i, j)]) / R::from_f64(n as f64);
+    let means: Vec<R> = (0..d).map(mean).collect();
+    let square = |j: usize| (0..d).fold(R::zero(), |sum, i| sum + (a[(i, j)] - means[i]) * (a[(i, j)] - means[i]));
+    (0..n).map(square).fold(R::zero(), R::max)
 }
 
 fn descending<R: Real>(x: R, y: R) -> std::cmp::Ordering {
     y.partial_cmp(&x).unwrap_or(std::cmp::Ordering::Equal)
 }
 
-/// The largest power of two that is at most x, 1 for 0: a unit that divides exactly.
+/// The largest power of two that is at most x > 0, 1 for 0 and subnormal numbers: a unit that divides exactly.
 fn power_of_two<R: Real>(x: R) -> R {
-    match x.to_f64() {
-        x if x > 0.0 && x.is_finite() => R::from_f64(2f64.powi(x.log2().floor() as i32)),
+    let exponent = x.to_f64().to_bits() & 0x7ff0_0000_0000_0000;
+    match f64::from_bits(exponent) {
+        power if power > 0.0 && power.is_finite() => R::from_f64(power),
         _ => R::one(),
     }
 }

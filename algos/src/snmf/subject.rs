@@ -59,6 +59,8 @@ pub enum Twist {
     Infinite,
     /// All entries are 1.
     Constant,
+    /// A thousand is added everywhere.
+    Offset,
 }
 
 /// Semi-NMF and its reference.
@@ -82,13 +84,19 @@ impl Subject for SnmfSubject {
 
     fn strategy(&self) -> BoxedStrategy<Case> {
         let init = prop_oneof![Just(Init::Random), Just(Init::Kmeans)];
-        (matrices(24, 24, 3, 40), 0.0..1.0f64, 0..6usize, init, any::<bool>())
-            .prop_map(|(a, k, iters, init, sparse)| {
-                // Few samples per feature make G'G ill-conditioned whatever A is.
-                let k = 1 + (k * (a.cols.div_ceil(3)) as f64) as usize;
-                let sparsity = if sparse && init == Init::Random { 0.5 } else { 1.0 };
-                let snmf = Snmf::new(k).iters(iters).sparsity(sparsity).init(init).seed(a.seed).top(3);
-                Case { data: Data::Random(a, Twist::None), snmf }
+        let stop = prop_oneof![Just((0, 0.0)), (1..4usize, prop_oneof![Just(0.0), Just(0.02), Just(0.2)])];
+        let top = prop_oneof![Just(3usize), 0..6usize, Just(40)];
+        (matrices(24, 24, 3, 40), 0.0..1.0f64, 0..6usize, init, any::<bool>(), stop, top)
+            .prop_map(|(mut a, k, iters, init, sparse, (patience, tol), top)| {
+                // Fewer features than the rank, so that there is an error to lower: where nothing is left, which iterate
+                // is the best is mere rounding. And few features per sample: else G'G is ill-conditioned whatever A is.
+                (a.rows, a.cols) = (a.rows.max(2), a.cols.max(4));
+                a.rank = a.rank.clamp(2, a.rows.min(a.cols));
+                let most = (a.rank - 1).min(a.cols.div_ceil(3));
+                let k = 1 + (k * most as f64) as usize;
+                let sparsity = if sparse { 0.5 } else { 1.0 };
+                let snmf = Snmf { sparsity, init, top, ..Snmf::new(k.min(most)).iters(iters).seed(a.seed) };
+                Case { data: Data::Random(a, Twist::None), snmf: snmf.stop_after(patience, tol) }
             })
             .boxed()
     }
@@ -118,6 +126,9 @@ impl Subject for SnmfSubject {
             ("small numbers", case(tiny, Twist::None, &snmf)),
             ("many iterations", case(a, Twist::None, &Snmf::new(4).iters(300).top(3))),
             ("early stop", case(a, Twist::None, &Snmf::new(4).iters(300).stop_after(3, 1e-2).top(3))),
+            ("from the singular vectors", case(a, Twist::None, &snmf.clone().init(Init::Svd))),
+            ("no leaders", case(a, Twist::None, &snmf.clone().top(0))),
+            ("clusters far from the origin", case(a, Twist::Offset, &snmf.clone().init(Init::Kmeans))),
             ("no iteration", case(a, Twist::None, &Snmf::new(4).iters(0).top(3))),
             ("sparse", case(a, Twist::None, &Snmf::new(4).iters(40).sparsity(0.1).top(3))),
         ]
@@ -169,6 +180,7 @@ fn twisted(matrix: &MatrixCase, twist: Twist) -> HostArray {
         Twist::Nan if i == 1 => f64::NAN,
         Twist::Infinite if i == 1 => f64::INFINITY,
         Twist::Constant => 1.0,
+        Twist::Offset => values[i] + 1000.0 * scale,
         Twist::None | Twist::ZeroLines | Twist::Nan | Twist::Infinite => values[i],
     })
 }
