@@ -21,10 +21,7 @@ fn main() -> tandem::Result<()> {
         100.0 * explained,
         f.iterations
     );
-    println!(
-        "each feature is {} of {d} neurons; the tokens that use it most, in their sentences:\n",
-        Snmf::new(100).sparsity(0.05).kept(d)
-    );
+    println!("each feature is {} of {d} neurons; the words that use it most:\n", Snmf::new(100).sparsity(0.05).kept(d));
 
     let tokens = Tokens::read()?;
     for (feature, words) in sharpest(&f, &tokens, 12) {

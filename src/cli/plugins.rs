@@ -50,6 +50,11 @@ impl Install {
             output::say(&format!("{} is there: {}", self.name, found.display()));
             return Ok(());
         }
+        // A plugin that another tool brought, or that a variable names, serves as well.
+        if let Ok(found) = Environment::current().locate(&self.name) {
+            output::say(&format!("{} is there: {} ({})", self.name, found.path.display(), found.place));
+            return Ok(());
+        }
         output::say(&describe(&plan, &folder));
         if !self.yes && !confirmed() {
             return Err(Failure::usage("nothing installed; pass --yes to install without being asked"));

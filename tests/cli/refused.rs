@@ -55,7 +55,10 @@ fn a_number_that_overflows_the_precision_is_refused_and_runs_in_the_higher_one()
 #[test]
 fn what_is_no_matrix_or_an_empty_one_is_refused() {
     for shape in [vec![], vec![3], vec![2, 3, 4]] {
-        refused_array(&HostArray::from_fn(shape.clone(), |_| 1.0), &format!("matrix [d, n], got shape {shape:?}"));
+        refused_array(
+            &HostArray::from_fn(shape.clone(), |_| 1.0),
+            &format!("matrix [d, n] with samples in its columns, got shape {shape:?}"),
+        );
     }
     for shape in [[0, 5], [5, 0]] {
         refused_array(&HostArray::from_fn(shape, |_| 1.0), "a is empty");

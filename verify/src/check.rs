@@ -64,8 +64,15 @@ pub struct Options {
     pub regressions: Option<&'static str>,
 }
 
-/// More ties than this fraction of the random cases (but one is no share), and the strategy proves too little.
+/// The share of ties among the random cases above which a strategy proves too little.
 pub const MOST_TIES: f64 = 0.02;
+
+/// Whether so many ties speak for a share above [`MOST_TIES`]: more than two standard deviations beyond it, since a few
+/// cases can hold a few ties by chance.
+fn too_many_ties(ties: u32, cases: u32) -> bool {
+    let expected = MOST_TIES * f64::from(cases);
+    f64::from(ties) > expected + 2.0 * expected.sqrt()
+}
 
 /// Checks `subject` on `backend`, or the reference against its own oracle where there is none.
 pub fn check<S: Subject>(subject: &S, backend: Option<&dyn Backend>, options: &Options) -> Certificate {
@@ -239,10 +246,9 @@ impl<'a, S: Subject> Session<'a, S> {
 
     fn certificate(self, failure: Option<(String, String)>) -> Certificate {
         let tally = self.tally.into_inner();
-        let too_many_ties = tally.ties > 1 && f64::from(tally.ties) > MOST_TIES * f64::from(tally.cases);
         let failure = failure.or_else(|| {
             let (ties, cases) = (tally.ties, tally.cases);
-            too_many_ties.then(|| ("the strategy".into(), format!("{ties} of {cases} cases are ties")))
+            too_many_ties(ties, cases).then(|| ("the strategy".into(), format!("{ties} of {cases} cases are ties")))
         });
         let (device, versions) = match self.backend {
             Some(backend) => (backend.name(), backend.versions()),
