@@ -30,7 +30,8 @@ pub struct Output<R> {
 /// A discrete step: which way it went, and how close it was to going another.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Decision {
-    /// What is decided; only margins of one kind are measured alike.
+    /// What is decided; only margins of one kind are measured alike. A kind that is an output's name concerns that
+    /// output alone: its ties excuse no other.
     pub kind: &'static str,
     /// The gap between the chosen and the next, relative to the scale of the quantities compared; 0 is a tie.
     pub margin: f64,

@@ -152,16 +152,16 @@ impl Snmf {
         if !(self.tol >= 0.0 && self.tol < 1.0) {
             return Err(format!("tol = {}: the relative improvement must be in [0, 1)", self.tol));
         }
-        if self.k.saturating_mul(n) > u32::MAX as usize {
-            let k = self.k;
-            return Err(format!("k n = {k} x {n}: a start of at most 2^32 - 1 numbers is supported"));
-        }
         let limit = i32::MAX as usize;
         let sizes = [("the number of rows d", d), ("the number of columns n", n), ("k", self.k), ("iters", self.iters)];
         for (name, value) in sizes.into_iter().chain([("patience", self.patience), ("top", self.top)]) {
             if value > limit {
                 return Err(format!("{name} = {value}: at most {limit} is supported"));
             }
+        }
+        if self.k.saturating_mul(n) > u32::MAX as usize {
+            let k = self.k;
+            return Err(format!("k n = {k} x {n}: a start of at most 2^32 - 1 numbers is supported"));
         }
         Ok(())
     }

@@ -271,7 +271,7 @@ fn top_users<R: Real>(g: &Mat<R>, top: usize, decisions: &mut Vec<Decision>) -> 
         let mut order: Vec<usize> = (0..g.nrows()).collect();
         order.sort_by(|&p, &q| descending(g[(p, j)], g[(q, j)]));
         let uses: Vec<R> = order.iter().map(|&i| g[(i, j)]).collect();
-        decisions.extend(gaps("leaders", &uses, &order).take(top));
+        decisions.extend(gaps("top_index", &uses, &order).take(top));
         leaders.extend((0..top).map(|rank| order.get(rank).map_or(-1, |&i| i as i32)));
     }
     leaders
