@@ -149,7 +149,7 @@ fn memory_that_would_not_suffice_is_refused_before_it_is_taken() {
     for size in ["k=4000000000", "k=2 --set iters=4000000000", "k=2 --set top=4000000000"] {
         refused_setting(&format!("--set {size}"), "at most 2147483647 is supported");
     }
-    for size in ["k=2000000000", "k=100000 --set top=2000000000"] {
+    for size in ["k=400000000", "k=100000 --set top=2000000000"] {
         refused_setting(&format!("--set {size}"), "GiB of memory");
     }
 }
