@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_margin_within_rounding_is_a_tie() {
-        let decide = |margin, choice| vec![Decision { kind: "x", margin, choice }];
+        let decide = |margin, choice| vec![Decision { kind: "step", margin, choice }];
         let compared = |own, truth| {
             let device = outcome(vec![1.0], vec![]);
             compare(&device, &outcome(vec![1f32], own), &outcome(vec![1.0], truth), U, 4.0)
