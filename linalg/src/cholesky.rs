@@ -11,13 +11,13 @@ use tandem_compile::{DType, Tensor, eye, fori_loop, iota, scalar, zeros};
 /// a: `[n, n]` symmetric positive definite, f32 or f64; only its upper half is read. Where A is not positive
 /// definite, rows of NaN from the first negative pivot on, or of infinities after a zero one.
 ///
-/// Golub and Van Loan, Matrix Computations, 4th edition, section 4.2.5 (outer product form read by rows).
+/// The matrix-vector (gaxpy) form of Golub and Van Loan, Matrix Computations, section 4.2, read by rows.
 #[track_caller]
 pub fn cholesky(a: &Tensor) -> Tensor {
     let n = a.dim(0);
     let position = iota([n], 0, DType::I32);
     fori_loop(0, n as i32, zeros([n, n], a.dtype()), |j, u| {
-        // Row j of the Schur complement: rows of U below j are still zero and contribute nothing.
+        // What the rows above leave of row j: those of U from j on are still zero and contribute nothing.
         let row = a.index(0, &j) - u.index(1, &j).dot(&u);
         let pivot = row.index(0, &j).sqrt();
         let row = position.ge(&j).select(row / pivot, 0.0);

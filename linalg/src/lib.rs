@@ -1,5 +1,5 @@
-//! Decompositions as traced graphs over StableHLO alone, so that they run on any plugin, each beside its faer
-//! reference and its laws.
+//! Pieces of linear algebra as traced graphs over StableHLO alone, so that they run on any plugin. The tests judge them by
+//! faer, by sorting and by arithmetic.
 
 pub mod cholesky;
 pub mod scale;

@@ -13,7 +13,6 @@ pub mod check;
 pub mod law;
 pub mod matrix;
 pub mod outcome;
-
 pub mod real;
 pub mod rng;
 pub mod strategy;
