@@ -63,7 +63,7 @@ pub fn run() -> ExitCode {
     parts.run("format", no_rustfmt, || succeeds(cargo(&["fmt", "--all", "--check"])));
     parts.run("build", None, build);
     let no_plugin = (!plugin()).then_some("the CPU plugin could not be installed");
-    parts.run("tests", no_plugin, || succeeds(cargo(&["test", "--release", "--workspace"])));
+    parts.run("tests", no_plugin, || succeeds(cargo(&["test", "--release", "--workspace", "--no-fail-fast"])));
     parts.run("lints", no_clippy, || {
         succeeds(cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     });
