@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::dtype::DType;
-use crate::ops::Primitive;
+use crate::ops::{Cost, Primitive};
 
 /// The element type and shape of a tensor.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -142,6 +142,40 @@ impl Graph {
         self
     }
 
+    /// The work of one execution: the sum over the operations.
+    pub fn cost(&self) -> Cost {
+        let types = |values: &[ValueId]| values.iter().map(|&v| self.ty(v).clone()).collect::<Vec<_>>();
+        let cost = |node: &Node| node.op.cost(&types(&node.inputs), &types(&node.outputs));
+        self.nodes.iter().map(cost).fold(Cost::default(), |sum, cost| sum + cost)
+    }
+
+    /// The same graph with only those operations whose position is kept; nothing that is left may need the others.
+    pub(crate) fn with_nodes(&self, keep: impl Fn(usize) -> bool) -> Self {
+        let kept = self.nodes.iter().enumerate().filter(|(at, _)| keep(*at));
+        Self {
+            nodes: kept.map(|(_, node)| node.clone()).collect(),
+            types: self.types.clone(),
+            params: self.params.clone(),
+            results: self.results.clone(),
+        }
+    }
+
+    /// The same graph with only those parameters whose position is kept; nothing may need the others.
+    pub(crate) fn with_params(mut self, keep: impl Fn(usize) -> bool) -> Self {
+        let mut at = 0;
+        self.params.retain(|_| {
+            at += 1;
+            keep(at - 1)
+        });
+        self
+    }
+
+    /// The same graph with other values of its own as results.
+    pub(crate) fn with_results(mut self, results: Vec<ValueId>) -> Self {
+        self.results = results;
+        self
+    }
+
     pub(crate) fn add_param(&mut self, ty: TensorType) -> ValueId {
         let value = self.add_value(ty);
         self.params.push(value);
@@ -193,7 +227,7 @@ impl Graph {
     }
 
     fn check_node(&self, node: &Node, defined: &[bool]) -> Result<(), String> {
-        let name = node.op.name();
+        let name = node.op.kind();
         if let Some(input) = node.inputs.iter().find(|i| !defined[i.index()]) {
             return Err(format!("{name} uses %{} before it is defined", input.index()));
         }
@@ -215,7 +249,7 @@ impl Graph {
         writeln!(f, "({}) -> ({}) {{", params.join(", "), list(&self.result_types()))?;
         for node in &self.nodes {
             let outputs = node.outputs.iter().map(|o| format!("%{}: {}", o.index(), self.ty(*o))).collect::<Vec<_>>();
-            write!(f, "{indent}  {} = {}", outputs.join(", "), node.op.name())?;
+            write!(f, "{indent}  {} = {}", outputs.join(", "), node.op.kind())?;
             let attributes = node.op.attributes();
             if !attributes.is_empty() {
                 write!(f, "[{attributes}]")?;

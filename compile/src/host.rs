@@ -31,17 +31,19 @@ pub enum HostData {
 macro_rules! each_dtype {
     ($data:expr, $values:ident => $body:expr) => {
         match $data {
-            HostData::F64($values) => $body,
-            HostData::F32($values) => $body,
-            HostData::F16($values) => $body,
-            HostData::BF16($values) => $body,
-            HostData::I64($values) => $body,
-            HostData::I32($values) => $body,
-            HostData::U32($values) => $body,
-            HostData::Bool($values) => $body,
+            $crate::host::HostData::F64($values) => $body,
+            $crate::host::HostData::F32($values) => $body,
+            $crate::host::HostData::F16($values) => $body,
+            $crate::host::HostData::BF16($values) => $body,
+            $crate::host::HostData::I64($values) => $body,
+            $crate::host::HostData::I32($values) => $body,
+            $crate::host::HostData::U32($values) => $body,
+            $crate::host::HostData::Bool($values) => $body,
         }
     };
 }
+
+pub(crate) use each_dtype;
 
 impl HostArray {
     /// An array of `shape` from its elements in row-major order.
@@ -60,6 +62,11 @@ impl HostArray {
             )));
         }
         Ok(Self { shape: ty.shape, data: T::wrap(values) })
+    }
+
+    /// An array of `shape` from its elements, of which there are as many as it needs.
+    pub(crate) fn from_data(shape: impl Into<Vec<usize>>, data: HostData) -> Self {
+        Self { shape: shape.into(), data }
     }
 
     /// A single number.
@@ -214,6 +221,46 @@ impl HostArray {
         Ok(Self { shape: vec![cols, rows], data: each_dtype!(&self.data, v => swap(v, rows, cols)) })
     }
 
+    /// An array of `shape` whose element `i` (row-major) is the element of self at the row-major position `source(i)`.
+    pub(crate) fn pick(&self, shape: &[usize], source: impl Fn(usize) -> usize) -> Self {
+        fn gather<T: Element>(values: &[T], len: usize, source: impl Fn(usize) -> usize) -> HostData {
+            T::wrap((0..len).map(|i| values[source(i)]).collect())
+        }
+        let len = shape.iter().product();
+        Self { shape: shape.to_vec(), data: each_dtype!(&self.data, v => gather(v, len, source)) }
+    }
+
+    /// Overwrites the elements from the row-major position `start` on by those of another array of the same dtype.
+    pub(crate) fn copy_from(&mut self, start: usize, source: &Self) {
+        fn copy<T: Element>(values: &mut [T], start: usize, source: &HostArray) {
+            if let Some(source) = T::slice(&source.data) {
+                values[start..start + source.len()].copy_from_slice(source);
+            }
+        }
+        each_dtype!(&mut self.data, v => copy(v, start, source));
+    }
+
+    /// The array of type `ty` with one element from each of `scalars`, which are of its element type.
+    pub(crate) fn stacked(scalars: &[Self], ty: &TensorType) -> Self {
+        fn gather<T: Element>(mut out: HostArray, scalars: &[HostArray]) -> HostArray {
+            if let Some(values) = T::slice_mut(&mut out.data) {
+                let first = |scalar: &HostArray| T::slice(&scalar.data).and_then(|v| v.first().copied());
+                values.iter_mut().zip(scalars.iter().filter_map(first)).for_each(|(to, x)| *to = x);
+            }
+            out
+        }
+        match ty.dtype {
+            DType::F64 => gather::<f64>(Self::zeros(ty), scalars),
+            DType::F32 => gather::<f32>(Self::zeros(ty), scalars),
+            DType::F16 => gather::<f16>(Self::zeros(ty), scalars),
+            DType::BF16 => gather::<bf16>(Self::zeros(ty), scalars),
+            DType::I64 => gather::<i64>(Self::zeros(ty), scalars),
+            DType::I32 => gather::<i32>(Self::zeros(ty), scalars),
+            DType::U32 => gather::<u32>(Self::zeros(ty), scalars),
+            DType::Bool => gather::<bool>(Self::zeros(ty), scalars),
+        }
+    }
+
     /// The position of the first NaN or infinity, if there is one.
     pub fn first_nonfinite(&self) -> Option<usize> {
         match &self.data {
@@ -250,7 +297,7 @@ fn floats<T: Element>(values: &[f64], dtype: DType, round: fn(f64) -> T, finite:
 
 /// Rounds to odd: a number that f32 does not hold becomes its neighbour with the last bit set, so that rounding once
 /// more, to fewer bits, sees on which side of a tie it was. (`f16::from_f64` and `bf16::from_f64` lose that.)
-fn to_odd(x: f64) -> f32 {
+pub(crate) fn to_odd(x: f64) -> f32 {
     let y = x as f32;
     if x.is_nan() || f64::from(y) == x {
         return y;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::arguments::{Arguments, Input, Results};
 use crate::error::Result;
@@ -17,7 +17,7 @@ use crate::tree::Tree;
 pub struct Jit<F, I, O> {
     f: F,
     device: OnceLock<Device>,
-    executables: Mutex<HashMap<Signature, Executable>>,
+    executables: Mutex<HashMap<Signature, Arc<Mutex<Option<Executable>>>>>,
     compilations: AtomicUsize,
     types: PhantomData<fn(I) -> O>,
 }
@@ -101,15 +101,18 @@ impl<I: Tree, O: Tree, F: Fn(I) -> O> Jit<F, I, O> {
     #[track_caller]
     fn executable(&self, inputs: &[Input<'_>]) -> Result<Executable> {
         let signature = signature(inputs);
-        // Held while compiling, so that threads that call at the same time compile once.
-        let mut executables = self.executables.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(executable) = executables.get(&signature) {
+        let place = {
+            let mut executables = self.executables.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(executables.entry(signature.clone()).or_default())
+        };
+        // Held while compiling, so that threads that call at the same time compile once; other signatures go on.
+        let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(executable) = place.as_ref() {
             return Ok(executable.clone());
         }
         let executable = self.device()?.compile(&self.trace(&signature)?.stablehlo())?;
         self.compilations.fetch_add(1, Ordering::Relaxed);
-        executables.insert(signature, executable.clone());
-        Ok(executable)
+        Ok(place.insert(executable).clone())
     }
 }
 

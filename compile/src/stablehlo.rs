@@ -79,6 +79,26 @@ impl Emitter {
         self.op(&format!("stablehlo.constant dense<{}> : {}", literal(value), tensor(&value.ty())))
     }
 
+    /// Writes an array of zeros and returns its name.
+    pub fn zeros(&mut self, ty: &TensorType) -> String {
+        let zero = self.constant(&HostArray::zeros(&TensorType::scalar(ty.dtype)));
+        match ty.shape.is_empty() {
+            true => zero,
+            false => {
+                let scalar = tensor(&TensorType::scalar(ty.dtype));
+                self.op(&format!("stablehlo.broadcast_in_dim {zero}, dims = [] : ({scalar}) -> {}", tensor(ty)))
+            }
+        }
+    }
+
+    /// Writes the operations of `graph` on `params` and returns the names of its results.
+    pub fn inline(&mut self, graph: &Graph, params: &[String]) -> Vec<String> {
+        let location = self.location;
+        let results = self.graph(graph, params);
+        self.location = location;
+        results
+    }
+
     /// A name not used before.
     pub fn fresh(&mut self) -> String {
         self.next += 1;
@@ -87,12 +107,7 @@ impl Emitter {
 
     /// The text of a region `{ ... }` that runs `graph` on `params`, closed by `stablehlo.return`.
     pub fn region(&mut self, graph: &Graph, params: &[String]) -> String {
-        self.block("", |emitter| {
-            let location = emitter.location;
-            let results = emitter.graph(graph, params);
-            emitter.location = location;
-            (results, graph.result_types())
-        })
+        self.block("", |emitter| (emitter.inline(graph, params), graph.result_types()))
     }
 
     /// The text of a region whose operations `write` writes; `write` returns the region's results and their types.

@@ -7,7 +7,8 @@
 //! Operators cannot return `Result`. The first ill-typed operation of a trace is kept with the line that wrote it,
 //! everything computed from it is *void* (a tensor that stands for nothing), and `trace` returns the error.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,7 +26,7 @@ pub struct Tensor {
     place: Option<Place>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Place {
     scope: u64,
     value: ValueId,
@@ -74,10 +75,21 @@ impl Tensor {
 struct Scope {
     id: u64,
     graph: Graph,
-    /// For a region: the tensors of outer scopes that it uses, and the parameters they became.
-    captures: Vec<(Tensor, ValueId)>,
-    /// For a root: the first error.
-    root: Option<Root>,
+    /// For a region: the tensors of outer scopes that it uses, in the order of the parameters they became.
+    captures: Vec<Tensor>,
+    /// Which parameter a captured tensor became.
+    captured: HashMap<Place, ValueId>,
+    kind: Kind,
+}
+
+enum Kind {
+    /// A trace, with its first error.
+    Root(Root),
+    /// The body of a loop, a branch, a function to be transformed.
+    Region,
+    /// The linear half of a function that is being linearized: it holds only what depends on its own parameters, and
+    /// everything else that is bound while it is open goes to the scope around it.
+    Linear,
 }
 
 #[derive(Default)]
@@ -95,12 +107,32 @@ static NEXT_SCOPE: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     static TRACER: RefCell<Tracer> = RefCell::default();
+    /// While a transform applies the rules of a node: the line that wrote the node.
+    static REPLAYED: Cell<Option<&'static Location<'static>>> = const { Cell::new(None) };
+}
+
+/// Runs `f` with everything it binds laid to the line `location`; with `None`, to the lines that bind it.
+pub(crate) fn at<R>(location: Option<&'static Location<'static>>, f: impl FnOnce() -> R) -> R {
+    /// Puts the former line back also when `f` panics.
+    struct Restore(Option<&'static Location<'static>>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            REPLAYED.set(self.0);
+        }
+    }
+    let _restore = Restore(REPLAYED.replace(location));
+    f()
+}
+
+/// Whether a function is being linearized: what depends on its tangents is recorded apart from the rest.
+pub(crate) fn is_linearizing() -> bool {
+    TRACER.with_borrow(|tracer| tracer.scopes.last().is_some_and(|scope| matches!(scope.kind, Kind::Linear)))
 }
 
 impl Tracer {
-    fn open(&mut self, root: Option<Root>, params: &[TensorType]) -> Vec<Tensor> {
+    fn open(&mut self, kind: Kind, params: &[TensorType]) -> Vec<Tensor> {
         let id = NEXT_SCOPE.fetch_add(1, Ordering::Relaxed);
-        let mut scope = Scope { id, graph: Graph::default(), captures: Vec::new(), root };
+        let mut scope = Scope { id, graph: Graph::default(), captures: Vec::new(), captured: HashMap::new(), kind };
         let tensors = params
             .iter()
             .map(|ty| {
@@ -119,28 +151,41 @@ impl Tracer {
         if place.scope == scope.id {
             return Some(place.value);
         }
-        if let Some((_, value)) = scope.captures.iter().find(|(outer, _)| outer.place == tensor.place) {
+        if let Some(value) = scope.captured.get(&place) {
             return Some(*value);
         }
-        if scope.root.is_some() {
+        if matches!(scope.kind, Kind::Root(_)) {
             return None;
         }
         self.value_in(depth - 1, tensor)?;
         let scope = &mut self.scopes[depth];
         let value = scope.graph.add_param((*tensor.ty).clone());
-        scope.captures.push((tensor.clone(), value));
+        scope.captures.push(tensor.clone());
+        scope.captured.insert(place, value);
         Some(value)
     }
 
+    /// The scope that an operation on `inputs` goes to: the innermost that is not linear, or a linear one that an
+    /// input belongs to.
+    fn depth_for(&self, inputs: &[&Tensor]) -> Option<usize> {
+        let belongs = |scope: &Scope| inputs.iter().any(|t| t.place.is_some_and(|place| place.scope == scope.id));
+        self.scopes.iter().rposition(|scope| !matches!(scope.kind, Kind::Linear) || belongs(scope))
+    }
+
     fn fail(&mut self, location: &Location<'_>, message: String) {
-        if let Some(root) = self.scopes.iter_mut().rev().find_map(|scope| scope.root.as_mut()) {
+        let root = self.scopes.iter_mut().rev().find_map(|scope| match &mut scope.kind {
+            Kind::Root(root) => Some(root),
+            _ => None,
+        });
+        if let Some(root) = root {
             root.error.get_or_insert_with(|| Error::trace(location, message));
         }
     }
 }
 
 /// Keeps the first error of the current trace.
-pub(crate) fn fail(location: &Location<'_>, message: impl Into<String>) {
+pub(crate) fn fail(location: &'static Location<'static>, message: impl Into<String>) {
+    let location = REPLAYED.get().unwrap_or(location);
     TRACER.with_borrow_mut(|tracer| tracer.fail(location, message.into()));
 }
 
@@ -159,26 +204,36 @@ pub(crate) fn void(like: TensorType) -> Tensor {
 
 /// Appends `op` applied to `inputs` to the innermost scope.
 pub(crate) fn bind(op: impl Primitive, inputs: &[&Tensor], location: &'static Location<'static>) -> Vec<Tensor> {
+    bind_shared(&(Arc::new(op) as Arc<dyn Primitive>), inputs, location)
+}
+
+/// [`bind`] for a primitive that a graph holds already.
+pub(crate) fn bind_shared(
+    op: &Arc<dyn Primitive>,
+    inputs: &[&Tensor],
+    location: &'static Location<'static>,
+) -> Vec<Tensor> {
+    let location = REPLAYED.get().unwrap_or(location);
     TRACER.with_borrow_mut(|tracer| {
         if inputs.iter().any(|t| t.place.is_none()) {
             // No news where an error made the operand void: that error is kept already.
-            tracer.fail(location, format!("{}: an operand was made outside of any trace; make it inside", op.name()));
+            tracer.fail(location, format!("{}: an operand was made outside of any trace; make it inside", op.kind()));
         }
         let types: Vec<TensorType> = inputs.iter().map(|t| (*t.ty).clone()).collect();
         let output_types = match op.infer(&types) {
             Ok(output_types) => output_types,
             Err(message) => {
-                tracer.fail(location, format!("{}: {message}", op.name()));
+                tracer.fail(location, format!("{}: {message}", op.kind()));
                 let guess = types.first().cloned().unwrap_or(TensorType::scalar(DType::F32));
                 return vec![Tensor::void(guess)];
             }
         };
-        let Some(depth) = tracer.scopes.len().checked_sub(1) else {
+        let Some(depth) = tracer.depth_for(inputs) else {
             return output_types.into_iter().map(Tensor::void).collect();
         };
         let values: Option<Vec<ValueId>> = inputs.iter().map(|t| tracer.value_in(depth, t)).collect();
         let Some(values) = values else {
-            let name = op.name();
+            let name = op.kind();
             tracer.fail(
                 location,
                 format!(
@@ -189,7 +244,7 @@ pub(crate) fn bind(op: impl Primitive, inputs: &[&Tensor], location: &'static Lo
             return output_types.into_iter().map(Tensor::void).collect();
         };
         let scope = &mut tracer.scopes[depth];
-        let outputs = scope.graph.add_node(Arc::new(op), values, output_types.clone(), location);
+        let outputs = scope.graph.add_node(Arc::clone(op), values, output_types.clone(), location);
         let place = |value| Some(Place { scope: scope.id, value });
         output_types.into_iter().zip(outputs).map(|(ty, v)| Tensor { ty: Arc::new(ty), place: place(v) }).collect()
     })
@@ -233,7 +288,7 @@ impl Drop for Open {
 #[track_caller]
 pub fn trace<I: Tree, O: Tree>(f: impl FnOnce(I) -> O, arguments: &[TensorType]) -> Result<Graph> {
     let location = Location::caller();
-    let tensors = TRACER.with_borrow_mut(|tracer| tracer.open(Some(Root::default()), arguments));
+    let tensors = TRACER.with_borrow_mut(|tracer| tracer.open(Kind::Root(Root::default()), arguments));
     let open = Open;
     let (inputs, rest) = build(tensors);
     let Some(inputs) = inputs.filter(|_| rest == 0) else {
@@ -246,7 +301,7 @@ pub fn trace<I: Tree, O: Tree>(f: impl FnOnce(I) -> O, arguments: &[TensorType])
     let Some(mut scope) = open.close() else {
         return Err(Error::trace(location, "the trace was closed while it ran"));
     };
-    if let Some(error) = scope.root.and_then(|root| root.error) {
+    if let Kind::Root(Root { error: Some(error) }) = scope.kind {
         return Err(error);
     }
     let Some(values) = values else {
@@ -274,10 +329,30 @@ pub(crate) fn region<O: Tree>(
     location: &'static Location<'static>,
     f: impl FnOnce(Vec<Tensor>) -> O,
 ) -> (O, Option<Region>) {
+    scope(Kind::Region, arguments, location, f)
+}
+
+/// [`region`] for the linear half of a function: its arguments are tangents, and what `f` binds that depends on none
+/// of them goes to the current scope. In its graph, each node is linear in those of its operands that are not
+/// captured.
+pub(crate) fn linear_region<O: Tree>(
+    tangents: &[TensorType],
+    location: &'static Location<'static>,
+    f: impl FnOnce(Vec<Tensor>) -> O,
+) -> (O, Option<Region>) {
+    scope(Kind::Linear, tangents, location, f)
+}
+
+fn scope<O: Tree>(
+    kind: Kind,
+    arguments: &[TensorType],
+    location: &'static Location<'static>,
+    f: impl FnOnce(Vec<Tensor>) -> O,
+) -> (O, Option<Region>) {
     if TRACER.with_borrow(|tracer| tracer.scopes.is_empty()) {
         return (f(arguments.iter().cloned().map(Tensor::void).collect()), None);
     }
-    let tensors = TRACER.with_borrow_mut(|tracer| tracer.open(None, arguments));
+    let tensors = TRACER.with_borrow_mut(|tracer| tracer.open(kind, arguments));
     let open = Open;
     let output = f(tensors);
     let values = results(&output);
@@ -288,8 +363,7 @@ pub(crate) fn region<O: Tree>(
         return (output, None);
     };
     scope.graph.set_results(values);
-    let captures = scope.captures.into_iter().map(|(outer, _)| outer).collect();
-    (output, Some(Region { graph: scope.graph, captures }))
+    (output, Some(Region { graph: scope.graph, captures: scope.captures }))
 }
 
 /// The values that stand for the tensors of `output` in the innermost scope.

@@ -1,6 +1,7 @@
 //! What a traced function may take and return: a tensor, or tuples, arrays and vectors of such.
 
-use crate::trace::Tensor;
+use crate::trace::{Tensor, leaves};
+use crate::transform::rebuilt;
 
 /// A structure of tensors that can be taken apart and put together again.
 pub trait Tree: Sized {
@@ -97,4 +98,56 @@ tuples! {
     (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7)
     (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8)
     (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9)
+}
+
+/// The same structure with every tensor replaced.
+pub fn tree_map<T: Tree + Clone>(tree: &T, f: impl FnMut(&Tensor) -> Tensor) -> T {
+    rebuilt(tree, leaves(tree).iter().map(f).collect())
+}
+
+/// The structure of `first` with what `f` makes of the tensors at the same place in both.
+///
+/// Trees of vectors must be of the same lengths; what one has more than the other is dropped.
+pub fn tree_map2<T: Tree + Clone>(first: &T, second: &T, mut f: impl FnMut(&Tensor, &Tensor) -> Tensor) -> T {
+    rebuilt(first, leaves(first).iter().zip(&leaves(second)).map(|(x, y)| f(x, y)).collect())
+}
+
+/// Makes a struct of tensors (or of other trees) something that traced functions take and return: one line after its
+/// definition, naming its fields in order.
+///
+/// ```
+/// use tandem_compile::{Tensor, grad, jit, tree};
+///
+/// #[derive(Clone)]
+/// struct Line {
+///     slope: Tensor,
+///     offset: Tensor,
+/// }
+/// tree!(Line { slope, offset });
+///
+/// let loss = |line: Line| (line.slope * 2.0 + line.offset - 3.0).square();
+/// let (slope, offset): (f64, f64) = jit(grad(loss)).call((0.0, 0.0))?;
+/// assert_eq!((slope, offset), (-12.0, -6.0));
+/// # Ok::<(), tandem_compile::Error>(())
+/// ```
+#[macro_export]
+macro_rules! tree {
+    ($name:ident { $($field:ident),* $(,)? }) => {
+        impl $crate::Tree for $name {
+            fn collect(&self, leaves: &mut ::std::vec::Vec<$crate::Tensor>) {
+                $($crate::Tree::collect(&self.$field, leaves);)*
+            }
+
+            fn build(leaves: &mut dyn ::std::iter::Iterator<Item = $crate::Tensor>) -> ::std::option::Option<Self> {
+                ::std::option::Option::Some(Self { $($field: $crate::Tree::build(leaves)?),* })
+            }
+
+            fn rebuild(
+                &self,
+                leaves: &mut dyn ::std::iter::Iterator<Item = $crate::Tensor>,
+            ) -> ::std::option::Option<Self> {
+                ::std::option::Option::Some(Self { $($field: $crate::Tree::rebuild(&self.$field, leaves)?),* })
+            }
+        }
+    };
 }

@@ -178,10 +178,7 @@ fn a_carry_that_changes_its_type_is_an_error_at_the_loop() {
     let count = |x: Tensor| fori_loop(0, 2, x, |_, x| x.reshape([2, 1]));
     let line = line!() - 1;
     let error = trace(count, &[TensorType::new(DType::F64, [2])]).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        format!("{}:{line}: while: the next carry must be i32[] and f64[2], got i32[] and f64[2,1]", file!())
-    );
+    assert_eq!(error, format!("{}:{line}: scan: the next carry must be f64[2], got f64[2,1]", file!()));
 }
 
 #[test]

@@ -67,9 +67,9 @@ fn operations_refuse_the_dtypes_that_they_are_not_for() {
     refused!([ty(Bool, &[2])] "dot_general: defined for numbers, got bool[2] . bool[2]", t => t[0].dot(&t[0]));
     refused!([ty(F16, &[2])] "bitcast: f16[2] and i32 differ in width", t => t[0].bitcast(I32));
     refused!([] "iota: bool cannot count", _t => iota([2], 0, Bool));
-    refused!([ty(F32, &[2, 3])] "cholesky: square matrices of floating-point numbers expected, got f32[2,3]", t => t[0].cholesky());
-    refused!([ty(F32, &[3])] "triangular_solve: square matrices of floating-point numbers expected, got f32[3]", t => t[0].triangular_solve(&t[0], TriangularSolve { left: true, lower: true, transpose: false }));
-    refused!([ty(F32, &[2, 2]), ty(F32, &[2])] "triangular_solve: sizes do not fit, f32[2,2] and f32[2]", t => t[0].triangular_solve(&t[1], TriangularSolve { left: false, lower: true, transpose: false }));
+    refused!([ty(F32, &[2, 3])] "cholesky: square matrices of f64 or f32 expected, got f32[2,3]", t => t[0].cholesky());
+    refused!([ty(F32, &[3])] "triangular_solve: square matrices of f64 or f32 expected, got f32[3]", t => t[0].triangular_solve(&t[0], TriangularSolve { left: true, lower: true, transpose: false, unit_diagonal: false }));
+    refused!([ty(F32, &[2, 2]), ty(F32, &[2])] "triangular_solve: sizes do not fit, f32[2,2] and f32[2]", t => t[0].triangular_solve(&t[1], TriangularSolve { left: false, lower: true, transpose: false, unit_diagonal: false }));
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn axes_sizes_and_positions_that_do_not_exist_are_refused() {
     refused!([x.clone()] "argmax: axis 5 does not exist in f32[2,3], which has 2 axes", t => t[0].argmax(5));
     refused!([ty(F32, &[0])] "argmin: axis 0 of f32[0] is empty", t => t[0].argmin(0));
     refused!([x.clone()] "sort: axis 2 does not exist in f32[2,3], which has 2 axes", t => t[0].sort(2));
-    refused!([x.clone()] "sort: axis 2 does not exist in f32[2,3], which has 2 axes", t => t[0].argsort(2, true));
+    refused!([x.clone()] "argsort: axis 2 does not exist in f32[2,3], which has 2 axes", t => t[0].argsort(2, true));
     refused!([x.clone()] "reshape: f32[2,3] has 6 elements, f32[5] has 5", t => t[0].reshape([5]));
     refused!([ty(F32, &[0])] "reshape: f32[0] has 0 elements, f32[4294967296,4294967296] has 18446744073709551615", t => t[0].reshape([1 << 32, 1 << 32]));
     refused!([x.clone()] "transpose: the order [1] does not name every axis of f32[2,3]", t => t[0].transpose([1]));
@@ -102,7 +102,7 @@ fn axes_sizes_and_positions_that_do_not_exist_are_refused() {
     refused!([x.clone(), ty(I32, &[])] "dynamic_update_slice: an update f32[2,3] does not fit into f32[3]", t => t[0].sum_axes([0]).dynamic_update_slice(&t[0], &[&t[1]]));
     refused!([x.clone(), ty(F32, &[])] "dynamic_slice: starts must be integer scalars of one dtype, got f32[] and f32[]", t => t[0].index(0, &t[1]));
     refused!([x.clone(), ty(I32, &[])] "index: axis 2 does not exist in f32[2,3], which has 2 axes", t => t[0].index(2, &t[1]));
-    refused!([x.clone(), ty(I32, &[])] "take: a vector of integers expected as positions, got i32[]", t => t[0].take(&t[1], 0));
+    refused!([x.clone(), ty(I32, &[])] "take: integers expected as positions, got f32[2,3]", t => t[0].take(&t[0], 0));
     refused!([ty(F32, &[0]), ty(I32, &[2])] "take: axis 0 of f32[0] is empty, nothing can be taken", t => t[0].take(&t[1], 0));
     refused!([x, ty(I32, &[2])] "take: axis 2 does not exist in f32[2,3], which has 2 axes", t => t[0].take(&t[1], 2));
     refused!([] "iota: axis 0 does not exist in f32[], which has 0 axes", _t => iota([], 0, F32));
@@ -154,7 +154,7 @@ fn mistakes_inside_loops_and_branches_are_reported_at_their_own_line() {
         })
     });
     let line = line!() + 2;
-    refused(line, &x, "case: the branches' results must be f32[2], got f32[]", |t| {
+    refused(line, &x, "cond: the branches' results must be f32[2], got f32[]", |t| {
         cond(&t[0].sum().gt(0.0), || t[0].sum(), || t[0].clone())
     });
     let line = line!() + 2;

@@ -188,3 +188,14 @@ fn every_stage_can_be_read_without_running() {
     let found = executable.run(&cpu(), &[HostArray::from_fn([2], |_| 0.0)]).unwrap();
     assert_eq!(found, [HostArray::from_fn([2], |_| 1.0)]);
 }
+
+#[test]
+fn every_stage_of_a_function_can_be_read() {
+    let device = Device::cpu().unwrap();
+    let double = jit(|x: Tensor| (&x + &x).sin()).on(&device);
+    let lowered = double.lower(&[1.0, 2.0][..]).unwrap();
+    assert!(lowered.graph().to_string().contains("= add %0, %0"), "{}", lowered.graph());
+    assert!(lowered.stablehlo().contains("stablehlo.add"));
+    let optimized = device.optimized(&lowered.stablehlo()).unwrap();
+    assert!(optimized.contains("HloModule") && optimized.contains("f64[2]"), "{optimized}");
+}

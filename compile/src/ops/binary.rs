@@ -1,80 +1,141 @@
-//! Elementwise functions of two operands, and Rust's operators.
-//!
-//! The primitive wants equal types; the methods and operators broadcast as numpy does. A Rust number beside a
-//! tensor takes the tensor's dtype.
-
-use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Rem, Sub};
-use std::panic::Location;
+//! Elementwise functions of two operands.
 
 use crate::dtype::DType;
 use crate::graph::{Graph, TensorType};
-use crate::ops::Primitive;
-use crate::ops::constant::number;
-use crate::ops::shape::broadcast_together;
+use crate::host::HostArray;
+use crate::ops::elementwise::{
+    exact_integers, functions, larger, per_element, smaller, spread_all, wrapped, zip_floats,
+};
+use crate::ops::{Cost, Kind, Primitive, Role, Tangent, again, constant_jvp, not_linear};
 use crate::stablehlo::{Emitter, Operand, names, tensor};
-use crate::trace::{Tensor, bind1};
+use crate::trace::Tensor;
+use crate::transform::add;
 
-/// Which function; see the operators and methods of [`Tensor`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the operators and methods of Tensor say what each does")]
-pub enum Binary {
-    Add,
-    Sub,
-    Mul,
-    Div,
-    Rem,
-    Pow,
-    Max,
-    Min,
-    And,
-    Or,
-    Xor,
-    ShiftLeft,
-    ShiftRight,
+pub use crate::ops::operator::Operator;
+pub(crate) use crate::ops::operator::operands;
+
+functions! {
+    /// Which function; see the operators and methods of [`Tensor`].
+    #[expect(missing_docs, reason = "the operators and methods of Tensor say what each does")]
+    Binary {
+        Add => "stablehlo.add",
+        Sub => "stablehlo.subtract",
+        Mul => "stablehlo.multiply",
+        Div => "stablehlo.divide",
+        Rem => "stablehlo.remainder",
+        Pow => "stablehlo.power",
+        Max => "stablehlo.maximum",
+        Min => "stablehlo.minimum",
+        Atan2 => "stablehlo.atan2",
+        And => "stablehlo.and",
+        Or => "stablehlo.or",
+        Xor => "stablehlo.xor",
+        ShiftLeft => "stablehlo.shift_left",
+        ShiftRight => "stablehlo.shift_right_logical",
+        ShiftRightArithmetic => "stablehlo.shift_right_arithmetic",
+    }
 }
 
 impl Binary {
-    fn operation(self) -> &'static str {
-        match self {
-            Binary::Add => "add",
-            Binary::Sub => "subtract",
-            Binary::Mul => "multiply",
-            Binary::Div => "divide",
-            Binary::Rem => "remainder",
-            Binary::Pow => "power",
-            Binary::Max => "maximum",
-            Binary::Min => "minimum",
-            Binary::And => "and",
-            Binary::Or => "or",
-            Binary::Xor => "xor",
-            Binary::ShiftLeft => "shift_left",
-            Binary::ShiftRight => "shift_right_logical",
-        }
-    }
-
     fn accepts(self, dtype: DType) -> Result<(), &'static str> {
         let (accepted, wanted) = match self {
             Binary::And | Binary::Or | Binary::Xor => (!dtype.is_float(), "bool or integers"),
-            Binary::ShiftLeft | Binary::ShiftRight => (dtype.is_integer(), "integers"),
-            Binary::Pow => (dtype.is_float(), "floating-point numbers"),
+            Binary::ShiftLeft | Binary::ShiftRight | Binary::ShiftRightArithmetic => (dtype.is_integer(), "integers"),
+            Binary::Pow | Binary::Atan2 => (dtype.is_float(), "floating-point numbers"),
             _ => (dtype != DType::Bool, "numbers"),
         };
         if accepted { Ok(()) } else { Err(wanted) }
     }
+
+    /// The function of real numbers.
+    fn float(self, x: f64, y: f64) -> f64 {
+        match self {
+            Binary::Add => x + y,
+            Binary::Sub => x - y,
+            Binary::Mul => x * y,
+            Binary::Div => x / y,
+            Binary::Rem => x % y,
+            Binary::Pow => x.powf(y),
+            Binary::Max => larger(x, y),
+            Binary::Min => smaller(x, y),
+            Binary::Atan2 => x.atan2(y),
+            // Of integers and truth values alone.
+            _ => x,
+        }
+    }
+
+    /// The function of integers of `bits` bits, before it wraps. There is no quotient by zero: StableHLO leaves it
+    /// open, and XLA gives all ones.
+    fn integer(self, x: i128, y: i128, bits: u32) -> i128 {
+        let mask = (1i128 << bits) - 1;
+        // As an unsigned number, so that a negative distance is one beyond all bits.
+        let distance = (y & mask).min(bits.into());
+        match self {
+            Binary::Add => x + y,
+            Binary::Sub => x - y,
+            Binary::Mul => x * y,
+            Binary::Div if y == 0 => -1,
+            Binary::Div => x / y,
+            Binary::Rem if y == 0 => x,
+            Binary::Rem => x % y,
+            Binary::Max => x.max(y),
+            Binary::Min => x.min(y),
+            Binary::And => x & y,
+            Binary::Or => x | y,
+            Binary::Xor => x ^ y,
+            Binary::ShiftLeft if distance == bits.into() => 0,
+            Binary::ShiftLeft => x << distance,
+            Binary::ShiftRight => (x & mask) >> distance,
+            Binary::ShiftRightArithmetic => ((x << (128 - bits)) >> (128 - bits)) >> distance,
+            // Of floats alone.
+            Binary::Pow | Binary::Atan2 => x,
+        }
+    }
+
+    /// The parts of the tangent that stem from the tangents of the two operands; `z` is the function's value.
+    fn tangents(self, [x, y]: [&Tensor; 2], z: &Tensor, dx: Option<&Tensor>, dy: Option<&Tensor>) -> [Tangent; 2] {
+        let scaled = |d: Option<&Tensor>, slope: &dyn Fn() -> Tensor| d.map(|d| d * slope());
+        match self {
+            Binary::Add => [dx.cloned(), dy.cloned()],
+            Binary::Sub => [dx.cloned(), dy.map(|dy| -dy)],
+            Binary::Mul => [dx.map(|dx| dx * y), dy.map(|dy| x * dy)],
+            Binary::Div => [dx.map(|dx| dx / y), scaled(dy, &|| -(z / y))],
+            Binary::Rem => [dx.cloned(), scaled(dy, &|| -whole(&(x / y)))],
+            Binary::Pow => [scaled(dx, &|| power_by_base(x, y)), scaled(dy, &|| power_by_exponent(x, z))],
+            Binary::Max | Binary::Min => [scaled(dx, &|| share(x, y, z)), scaled(dy, &|| share(y, x, z))],
+            Binary::Atan2 => {
+                let square = || x.square() + y.square();
+                [scaled(dx, &|| y / square()), scaled(dy, &|| -x / square())]
+            }
+            // Integers and truth values have no tangents.
+            _ => [None, None],
+        }
+    }
+}
+
+/// The whole part of a quotient, towards zero.
+fn whole(quotient: &Tensor) -> Tensor {
+    quotient.sign() * quotient.abs().floor()
+}
+
+/// y x^(y-1), and zero where y is: x^0 is 1 also for x = 0.
+fn power_by_base(x: &Tensor, y: &Tensor) -> Tensor {
+    y.eq(0.0).select(0.0, y * x.pow(y - 1.0))
+}
+
+/// log(x) x^y, and zero where x is: 0^y is constant for all positive y.
+fn power_by_exponent(x: &Tensor, z: &Tensor) -> Tensor {
+    x.eq(0.0).select(1.0, x).log() * z
+}
+
+/// 1 where `x` alone was chosen as `z`, a half where `other` is equal to it, else 0.
+fn share(x: &Tensor, other: &Tensor, z: &Tensor) -> Tensor {
+    x.eq(z).convert(z.dtype()) / (other.eq(z).convert(z.dtype()) + 1.0)
 }
 
 impl Primitive for Binary {
-    fn name(&self) -> &'static str {
-        match self {
-            Binary::Sub => "sub",
-            Binary::Mul => "mul",
-            Binary::Div => "div",
-            Binary::Rem => "rem",
-            Binary::Pow => "pow",
-            Binary::Max => "max",
-            Binary::Min => "min",
-            other => other.operation(),
-        }
+    fn kind(&self) -> Kind {
+        self.kind_of()
     }
 
     fn attributes(&self) -> String {
@@ -97,152 +158,49 @@ impl Primitive for Binary {
         Ok(vec![x.clone()])
     }
 
+    fn eval(&self, inputs: &[&HostArray], outputs: &[TensorType]) -> Vec<HostArray> {
+        let [x, y] = [inputs[0], inputs[1]];
+        if x.dtype().is_float() {
+            return vec![zip_floats(x, y, |x, y| self.float(x, y))];
+        }
+        let bits = 8 * x.dtype().size() as u32;
+        let pairs = exact_integers(x).into_iter().zip(exact_integers(y));
+        vec![wrapped(&outputs[0], pairs.map(|(x, y)| self.integer(x, y, bits)).collect())]
+    }
+
     fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
-        let operation = self.operation();
-        vec![emitter.op(&format!("stablehlo.{operation} {} : {}", names(inputs), tensor(&outputs[0])))]
-    }
-}
-
-#[track_caller]
-fn binary(kind: Binary, x: &Tensor, y: &Tensor) -> Tensor {
-    let location = Location::caller();
-    let (x, y) = operands(x, y, location);
-    bind1(kind, &[&x, &y], location)
-}
-
-/// Both operands as the primitive wants them. Those of different dtypes stay as they are, so that the error shows
-/// the types that the user knows.
-pub(crate) fn operands(x: &Tensor, y: &Tensor, location: &'static Location<'static>) -> (Tensor, Tensor) {
-    match x.dtype() == y.dtype() {
-        true => broadcast_together(x, y, location),
-        false => (x.clone(), y.clone()),
-    }
-}
-
-/// The right-hand side of an operator: a tensor, or a number that takes the dtype of the tensor beside it.
-pub trait Operator {
-    /// The operand as a tensor that fits `beside`.
-    #[track_caller]
-    fn tensor(&self, beside: &Tensor) -> Tensor;
-
-    /// The operand itself where it is a tensor, `None` where it is a number.
-    fn as_tensor(&self) -> Option<&Tensor>;
-}
-
-impl Operator for Tensor {
-    #[track_caller]
-    fn tensor(&self, _: &Tensor) -> Tensor {
-        self.clone()
+        vec![emitter.op(&format!("{} {} : {}", self.operation(), names(inputs), tensor(&outputs[0])))]
     }
 
-    fn as_tensor(&self) -> Option<&Tensor> {
-        Some(self)
-    }
-}
-
-impl Operator for &Tensor {
-    #[track_caller]
-    fn tensor(&self, _: &Tensor) -> Tensor {
-        (*self).clone()
-    }
-
-    fn as_tensor(&self) -> Option<&Tensor> {
-        Some(self)
-    }
-}
-
-impl Operator for f64 {
-    #[track_caller]
-    fn tensor(&self, beside: &Tensor) -> Tensor {
-        number(*self, beside.dtype())
-    }
-
-    fn as_tensor(&self) -> Option<&Tensor> {
-        None
-    }
-}
-
-impl Operator for i32 {
-    #[track_caller]
-    fn tensor(&self, beside: &Tensor) -> Tensor {
-        number(f64::from(*self), beside.dtype())
-    }
-
-    fn as_tensor(&self) -> Option<&Tensor> {
-        None
-    }
-}
-
-macro_rules! methods {
-    ($($(#[$doc:meta])* $name:ident => $kind:ident),* $(,)?) => {
-        impl Tensor {$(
-            $(#[$doc])*
-            #[track_caller]
-            pub fn $name(&self, other: impl Operator) -> Tensor {
-                binary(Binary::$kind, self, &other.tensor(self))
-            }
-        )*}
-    };
-}
-
-methods! {
-    /// self to the power of `other`, elementwise.
-    pow => Pow,
-    /// The larger of the two, elementwise; NaN where either is NaN.
-    maximum => Max,
-    /// The smaller of the two, elementwise; NaN where either is NaN.
-    minimum => Min,
-    /// The bits moved `other` places up, zeros coming in.
-    shift_left => ShiftLeft,
-    /// The bits moved `other` places down, zeros coming in (also for signed integers).
-    shift_right => ShiftRight,
-}
-
-macro_rules! operators {
-    ($($trait:ident $method:ident $kind:ident),*) => {$(
-        impl<R: Operator> $trait<R> for &Tensor {
-            type Output = Tensor;
-
-            #[track_caller]
-            fn $method(self, other: R) -> Tensor {
-                binary(Binary::$kind, self, &other.tensor(self))
-            }
+    fn jvp(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {
+        let [x, y] = [&primals[0], &primals[1]];
+        if !x.dtype().is_float() {
+            return constant_jvp(self, primals);
         }
+        let z = again(self, primals);
+        let [dx, dy] = self.tangents([x, y], &z[0], tangents[0].as_ref(), tangents[1].as_ref());
+        (z, vec![add(dx, dy)])
+    }
 
-        impl<R: Operator> $trait<R> for Tensor {
-            type Output = Tensor;
-
-            #[track_caller]
-            fn $method(self, other: R) -> Tensor {
-                binary(Binary::$kind, &self, &other.tensor(&self))
-            }
+    fn transpose(&self, inputs: &[Role], cotangents: &[Tangent]) -> Vec<Tangent> {
+        let [x, y] = [&inputs[0], &inputs[1]];
+        let ct = cotangents[0].as_ref();
+        let linear = |role: &Role| ct.filter(|_| role.is_linear());
+        match (self, x.known(), y.known()) {
+            (Binary::Add, _, _) => vec![linear(x).cloned(), linear(y).cloned()],
+            (Binary::Sub, _, _) => vec![linear(x).cloned(), linear(y).map(|ct| -ct)],
+            (Binary::Mul, None, Some(y)) => vec![ct.map(|ct| ct * y), None],
+            (Binary::Mul, Some(x), None) => vec![None, ct.map(|ct| x * ct)],
+            (Binary::Div, None, Some(y)) => vec![ct.map(|ct| ct / y), None],
+            _ => not_linear(self, inputs),
         }
+    }
 
-        operators!(@number $trait $method $kind f64);
-        operators!(@number $trait $method $kind i32);
-    )*};
-    (@number $trait:ident $method:ident $kind:ident $number:ty) => {
-        impl $trait<Tensor> for $number {
-            type Output = Tensor;
+    fn batch(&self, inputs: &[Tensor], batched: &[bool], size: usize) -> Vec<Tensor> {
+        again(self, &spread_all(inputs, batched, size))
+    }
 
-            #[track_caller]
-            fn $method(self, other: Tensor) -> Tensor {
-                binary(Binary::$kind, &self.tensor(&other), &other)
-            }
-        }
-
-        impl $trait<&Tensor> for $number {
-            type Output = Tensor;
-
-            #[track_caller]
-            fn $method(self, other: &Tensor) -> Tensor {
-                binary(Binary::$kind, &self.tensor(other), other)
-            }
-        }
-    };
+    fn cost(&self, inputs: &[TensorType], outputs: &[TensorType]) -> Cost {
+        per_element(matches!(self, Binary::Pow | Binary::Atan2), inputs, outputs)
+    }
 }
-
-operators!(
-    Add add Add, Sub sub Sub, Mul mul Mul, Div div Div, Rem rem Rem, BitAnd bitand And, BitOr bitor Or,
-    BitXor bitxor Xor
-);

@@ -2,49 +2,39 @@
 
 use std::panic::Location;
 
-use crate::dtype::DType;
+use crate::dtype::{DType, Element};
 use crate::graph::{Graph, TensorType};
+use crate::host::{HostArray, each_dtype};
 use crate::ops::binary::{Operator, operands};
+use crate::ops::elementwise::{exact_integers, functions, per_element, spread_all, spread_beside, with_values};
 use crate::ops::shape::broadcast_together;
-use crate::ops::{Primitive, types};
+use crate::ops::{Cost, Kind, Primitive, Role, Tangent, again, constant_jvp, not_linear, types};
 use crate::stablehlo::{Emitter, Operand, names, signature, tensor};
 use crate::trace::{Tensor, bind1, fail, void};
+use crate::transform::{instantiate, zeros};
 
-/// An ordering relation, elementwise; every one but `Ne` is false where an operand is NaN.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are Rust's own")]
-pub enum Compare {
-    Eq,
-    Ne,
-    Lt,
-    Le,
-    Gt,
-    Ge,
+functions! {
+    /// An ordering relation, elementwise; every one but `Ne` is false where an operand is NaN.
+    #[expect(missing_docs, reason = "the names are Rust's own")]
+    Compare { Eq => "EQ", Ne => "NE", Lt => "LT", Le => "LE", Gt => "GT", Ge => "GE" }
 }
 
 impl Compare {
-    fn direction(self) -> &'static str {
+    fn holds<T: PartialOrd>(self, x: &T, y: &T) -> bool {
         match self {
-            Compare::Eq => "EQ",
-            Compare::Ne => "NE",
-            Compare::Lt => "LT",
-            Compare::Le => "LE",
-            Compare::Gt => "GT",
-            Compare::Ge => "GE",
+            Compare::Eq => x == y,
+            Compare::Ne => x != y,
+            Compare::Lt => x < y,
+            Compare::Le => x <= y,
+            Compare::Gt => x > y,
+            Compare::Ge => x >= y,
         }
     }
 }
 
 impl Primitive for Compare {
-    fn name(&self) -> &'static str {
-        match self {
-            Compare::Eq => "eq",
-            Compare::Ne => "ne",
-            Compare::Lt => "lt",
-            Compare::Le => "le",
-            Compare::Gt => "gt",
-            Compare::Ge => "ge",
-        }
+    fn kind(&self) -> Kind {
+        self.kind_of()
     }
 
     fn attributes(&self) -> String {
@@ -66,11 +56,39 @@ impl Primitive for Compare {
         }
     }
 
+    fn eval(&self, inputs: &[&HostArray], _: &[TensorType]) -> Vec<HostArray> {
+        fn all<T: PartialOrd>(x: &[T], y: &[T], holds: impl Fn(&T, &T) -> bool) -> Vec<bool> {
+            x.iter().zip(y).map(|(x, y)| holds(x, y)).collect()
+        }
+        let [x, y] = [inputs[0], inputs[1]];
+        let truth = match x.dtype().is_float() {
+            true => all(&x.to_f64(), &y.to_f64(), |x, y| self.holds(x, y)),
+            false => all(&exact_integers(x), &exact_integers(y), |x, y| self.holds(x, y)),
+        };
+        vec![with_values(x, truth)]
+    }
+
     fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
         let kind = compare_type(inputs[0].ty.dtype);
-        let direction = self.direction();
+        let direction = self.operation();
         let types = signature(inputs, outputs);
         vec![emitter.op(&format!("stablehlo.compare {direction}, {}, {kind} : {types}", names(inputs)))]
+    }
+
+    fn jvp(&self, primals: &[Tensor], _: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {
+        constant_jvp(self, primals)
+    }
+
+    fn transpose(&self, inputs: &[Role], _: &[Tangent]) -> Vec<Tangent> {
+        not_linear(self, inputs)
+    }
+
+    fn batch(&self, inputs: &[Tensor], batched: &[bool], size: usize) -> Vec<Tensor> {
+        again(self, &spread_all(inputs, batched, size))
+    }
+
+    fn cost(&self, inputs: &[TensorType], outputs: &[TensorType]) -> Cost {
+        per_element(false, inputs, outputs)
     }
 }
 
@@ -88,8 +106,8 @@ pub(crate) fn compare_type(dtype: DType) -> &'static str {
 pub struct Select;
 
 impl Primitive for Select {
-    fn name(&self) -> &'static str {
-        "select"
+    fn kind(&self) -> Kind {
+        Kind::Select
     }
 
     fn attributes(&self) -> String {
@@ -111,9 +129,44 @@ impl Primitive for Select {
         }
     }
 
+    fn eval(&self, inputs: &[&HostArray], _: &[TensorType]) -> Vec<HostArray> {
+        fn choose<T: Element>(which: &HostArray, yes: &[T], no: &HostArray) -> Vec<T> {
+            let (which, no) = (which.values::<bool>().unwrap_or(&[]), no.values::<T>().unwrap_or(&[]));
+            // A scalar chooses for all.
+            let which = |i: usize| which.get(if which.len() == 1 { 0 } else { i }) == Some(&true);
+            yes.iter().zip(no).enumerate().map(|(i, (&yes, &no))| if which(i) { yes } else { no }).collect()
+        }
+        let [which, yes, no] = [inputs[0], inputs[1], inputs[2]];
+        vec![each_dtype!(yes.data(), v => with_values(yes, choose(which, v, no)))]
+    }
+
     fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
         let which = tensor(&inputs[0].ty);
         vec![emitter.op(&format!("stablehlo.select {} : {which}, {}", names(inputs), tensor(&outputs[0])))]
+    }
+
+    fn jvp(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {
+        let y = again(self, primals);
+        let [dyes, dno] = [1, 2].map(|i| instantiate(tangents[i].clone(), primals[i].ty()));
+        let dy = again(self, &[primals[0].clone(), dyes, dno]);
+        (y, dy.into_iter().map(Some).collect())
+    }
+
+    fn transpose(&self, inputs: &[Role], cotangents: &[Tangent]) -> Vec<Tangent> {
+        let (Some(which), Some(ct)) = (inputs[0].known(), &cotangents[0]) else { return not_linear(self, inputs) };
+        let choose = |yes: Tensor, no: Tensor| again(self, &[which.clone(), yes, no]).pop();
+        let yes = if inputs[1].is_linear() { choose(ct.clone(), zeros(ct.ty())) } else { None };
+        let no = if inputs[2].is_linear() { choose(zeros(ct.ty()), ct.clone()) } else { None };
+        vec![None, yes, no]
+    }
+
+    fn batch(&self, inputs: &[Tensor], batched: &[bool], size: usize) -> Vec<Tensor> {
+        let shape = &inputs[1].shape()[usize::from(batched[1])..];
+        again(self, &spread_beside(inputs, batched, size, shape, [true, false, false]))
+    }
+
+    fn cost(&self, inputs: &[TensorType], outputs: &[TensorType]) -> Cost {
+        per_element(false, inputs, outputs)
     }
 }
 
@@ -158,6 +211,9 @@ impl Tensor {
         };
         let (yes, no) = (yes.tensor(&beside), no.tensor(&beside));
         let (yes, no) = broadcast_together(&yes, &no, location);
+        if self.ndim() == 0 {
+            return bind1(Select, &[self, &yes, &no], location);
+        }
         let (which, yes) = broadcast_together(self, &yes, location);
         let (_, no) = broadcast_together(&which, &no, location);
         bind1(Select, &[&which, &yes, &no], location)

@@ -3,9 +3,11 @@
 use std::panic::Location;
 
 use crate::dtype::{DType, Element};
+use crate::eval::unravel;
 use crate::graph::{Graph, TensorType};
 use crate::host::HostArray;
-use crate::ops::Primitive;
+use crate::ops::convert::converted;
+use crate::ops::{Cost, Kind, Primitive, Role, Tangent, again, constant_jvp, not_linear};
 use crate::stablehlo::{Emitter, Operand, tensor};
 use crate::trace::{Tensor, bind1, fail};
 
@@ -14,8 +16,8 @@ use crate::trace::{Tensor, bind1, fail};
 pub struct Constant(pub HostArray);
 
 impl Primitive for Constant {
-    fn name(&self) -> &'static str {
-        "constant"
+    fn kind(&self) -> Kind {
+        Kind::Constant
     }
 
     fn attributes(&self) -> String {
@@ -33,8 +35,28 @@ impl Primitive for Constant {
         Ok(vec![self.0.ty()])
     }
 
+    fn eval(&self, _: &[&HostArray], _: &[TensorType]) -> Vec<HostArray> {
+        vec![self.0.clone()]
+    }
+
     fn stablehlo(&self, emitter: &mut Emitter, _: &[Operand], _: &[TensorType]) -> Vec<String> {
         vec![emitter.constant(&self.0)]
+    }
+
+    fn jvp(&self, primals: &[Tensor], _: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {
+        constant_jvp(self, primals)
+    }
+
+    fn transpose(&self, inputs: &[Role], _: &[Tangent]) -> Vec<Tangent> {
+        not_linear(self, inputs)
+    }
+
+    fn batch(&self, inputs: &[Tensor], _: &[bool], _: usize) -> Vec<Tensor> {
+        again(self, inputs)
+    }
+
+    fn cost(&self, inputs: &[TensorType], outputs: &[TensorType]) -> Cost {
+        Cost::moving(inputs, outputs)
     }
 }
 
@@ -48,8 +70,8 @@ pub struct Iota {
 }
 
 impl Primitive for Iota {
-    fn name(&self) -> &'static str {
-        "iota"
+    fn kind(&self) -> Kind {
+        Kind::Iota
     }
 
     fn attributes(&self) -> String {
@@ -68,8 +90,30 @@ impl Primitive for Iota {
         }
     }
 
+    fn eval(&self, _: &[&HostArray], outputs: &[TensorType]) -> Vec<HostArray> {
+        let ty = &outputs[0];
+        let position = HostArray::from_fn(ty.shape.clone(), |at| unravel(at, &ty.shape)[self.axis] as i64);
+        vec![converted(&position, ty)]
+    }
+
     fn stablehlo(&self, emitter: &mut Emitter, _: &[Operand], outputs: &[TensorType]) -> Vec<String> {
         vec![emitter.op(&format!("stablehlo.iota dim = {} : {}", self.axis, tensor(&outputs[0])))]
+    }
+
+    fn jvp(&self, primals: &[Tensor], _: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {
+        constant_jvp(self, primals)
+    }
+
+    fn transpose(&self, inputs: &[Role], _: &[Tangent]) -> Vec<Tangent> {
+        not_linear(self, inputs)
+    }
+
+    fn batch(&self, inputs: &[Tensor], _: &[bool], _: usize) -> Vec<Tensor> {
+        again(self, inputs)
+    }
+
+    fn cost(&self, inputs: &[TensorType], outputs: &[TensorType]) -> Cost {
+        Cost::moving(inputs, outputs)
     }
 }
 

@@ -1,28 +1,19 @@
-//! From many elements to one: sums, products, extremes, truth, and the positions of extremes.
+//! From many elements to one: sums, products, extremes and truth.
 
 use std::panic::Location;
 
-use half::{bf16, f16};
-
 use crate::dtype::DType;
+use crate::eval::unravel;
 use crate::graph::{Graph, TensorType};
 use crate::host::HostArray;
-use crate::ops::compare::compare_type;
-use crate::ops::{Primitive, check_axes, check_axis, join};
+use crate::ops::cumulative::Cumulative;
+use crate::ops::shape::Broadcast;
+use crate::ops::{Cost, Kind, Primitive, Role, Tangent, again, check_axes, constant_jvp, join, linear_jvp, not_linear};
 use crate::stablehlo::{Emitter, Operand, tensor};
-use crate::trace::{Tensor, bind, bind1};
+use crate::trace::{Tensor, bind1};
 
-/// What the elements are combined by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the methods of Tensor say what each does")]
-pub enum Combine {
-    Sum,
-    Product,
-    Max,
-    Min,
-    Any,
-    All,
-}
+pub use crate::ops::arg_reduce::ArgReduce;
+pub use crate::ops::combine::Combine;
 
 /// Combines the elements along some axes, in no particular order.
 #[derive(Debug, Clone)]
@@ -33,57 +24,88 @@ pub struct Reduce {
     pub axes: Vec<usize>,
 }
 
-impl Combine {
-    fn operation(self) -> &'static str {
-        match self {
-            Combine::Sum => "add",
-            Combine::Product => "multiply",
-            Combine::Max => "maximum",
-            Combine::Min => "minimum",
-            Combine::Any => "or",
-            Combine::All => "and",
+/// The axes of an array of `ndim` that are not among `axes`.
+pub(crate) fn kept(ndim: usize, axes: &[usize]) -> Vec<usize> {
+    (0..ndim).filter(|axis| !axes.contains(axis)).collect()
+}
+
+/// The shape that is left without `axes`.
+pub(crate) fn without(x: &TensorType, axes: &[usize]) -> Vec<usize> {
+    kept(x.ndim(), axes).iter().map(|&axis| x.shape[axis]).collect()
+}
+
+/// How far apart in row-major order the elements are that differ along `axes` only: all of them, the last axis first.
+pub(crate) fn offsets(shape: &[usize], axes: &[usize]) -> Vec<usize> {
+    let sizes: Vec<usize> = axes.iter().map(|&axis| shape[axis]).collect();
+    let strides: Vec<usize> = axes.iter().map(|&axis| shape[axis + 1..].iter().product()).collect();
+    let offset = |at| unravel(at, &sizes).iter().zip(&strides).map(|(i, stride)| i * stride).sum();
+    (0..sizes.iter().product()).map(offset).collect()
+}
+
+/// The axes as the operation on many problems at once has them.
+pub(crate) fn shifted(axes: &[usize]) -> Vec<usize> {
+    axes.iter().map(|axis| axis + 1).collect()
+}
+
+impl Reduce {
+    /// What a reduced array is repeated by to have its axes back.
+    fn spread(&self, x: &TensorType) -> Broadcast {
+        Broadcast { shape: x.shape.clone(), axes: kept(x.ndim(), &self.axes) }
+    }
+
+    /// The tangent of an extreme: shared equally among the elements that reach it.
+    fn extreme_tangent(&self, x: &Tensor, dx: &Tensor, y: &Tensor) -> Tensor {
+        let whole = |t: &Tensor| bind1(self.spread(&x.ty().with_dtype(t.dtype())), &[t], Location::caller());
+        let reached = x.eq(whole(y));
+        // Counted in integers: a narrow float loses count.
+        let share = 1.0 / reached.convert(DType::I32).sum_axes(self.axes.clone()).convert(x.dtype());
+        // NaN is reached by none, and has no derivative: 0 / 0. That is written out, as XLA takes the product with a
+        // truth value for a choice between the number and 0, whatever the number.
+        let rest = y.ne(y).select(crate::full(y.shape(), f64::NAN, y.dtype()), 0.0);
+        (dx * reached.select(whole(&share), whole(&rest))).sum_axes(self.axes.clone())
+    }
+
+    /// The tangent of a product: every element's tangent times the product of the others, which is right also where
+    /// elements are zero. `None` for the product of nothing.
+    fn product_tangent(&self, x: &Tensor, dx: &Tensor) -> Tangent {
+        let kept = kept(x.ndim(), &self.axes);
+        let mut shape = without(x.ty(), &self.axes);
+        let (last, len) = (shape.len(), self.axes.iter().map(|&axis| x.shape()[axis]).product());
+        shape.push(len);
+        if len == 0 {
+            return None;
         }
-    }
-
-    /// The number that changes nothing: what an empty reduction gives.
-    fn identity(self, dtype: DType) -> HostArray {
-        let value = match self {
-            Combine::Sum | Combine::Any => 0.0,
-            Combine::Product | Combine::All => 1.0,
-            Combine::Max => f64::NEG_INFINITY,
-            Combine::Min => f64::INFINITY,
-        };
-        nearest(value, dtype)
+        let order = [kept, self.axes.clone()].concat();
+        let lines = |t: &Tensor| t.transpose(order.clone()).reshape(shape.clone());
+        let (x, dx) = (lines(x), lines(dx));
+        let others = product_before(&x, last, false) * product_before(&x, last, true);
+        Some((dx * others).sum_axes([last]))
     }
 }
 
-/// The element nearest to `value`: an infinity becomes the last number of a type that has none.
-fn nearest(value: f64, dtype: DType) -> HostArray {
-    match dtype {
-        DType::F64 => HostArray::scalar(value),
-        DType::F32 => HostArray::scalar(value as f32),
-        DType::F16 => HostArray::scalar(f16::from_f64(value)),
-        DType::BF16 => HostArray::scalar(bf16::from_f64(value)),
-        DType::I64 => HostArray::scalar(value as i64),
-        DType::I32 => HostArray::scalar(value as i32),
-        DType::U32 => HostArray::scalar(value as u32),
-        DType::Bool => HostArray::scalar(value > 0.0),
+/// At every position along `axis` the product of what stands before it, or of what stands after.
+fn product_before(x: &Tensor, axis: usize, reverse: bool) -> Tensor {
+    let len = x.shape()[axis];
+    let op = Cumulative { combine: Combine::Product, axis, reverse };
+    let products = bind1(op, &[x], Location::caller());
+    let mut one = x.shape().to_vec();
+    one[axis] = 1;
+    let one = crate::ops::constant::ones(one, x.dtype());
+    match reverse {
+        true => crate::concatenate(&[&products.slice(axis, 1, len), &one], axis),
+        false => crate::concatenate(&[&one, &products.slice(axis, 0, len - 1)], axis),
     }
-}
-
-fn without(x: &TensorType, axes: &[usize]) -> Vec<usize> {
-    (0..x.ndim()).filter(|axis| !axes.contains(axis)).map(|axis| x.shape[axis]).collect()
 }
 
 impl Primitive for Reduce {
-    fn name(&self) -> &'static str {
+    fn kind(&self) -> Kind {
         match self.combine {
-            Combine::Sum => "sum",
-            Combine::Product => "product",
-            Combine::Max => "max",
-            Combine::Min => "min",
-            Combine::Any => "any",
-            Combine::All => "all",
+            Combine::Sum => Kind::ReduceSum,
+            Combine::Product => Kind::ReduceProduct,
+            Combine::Max => Kind::ReduceMax,
+            Combine::Min => Kind::ReduceMin,
+            Combine::Any => Kind::ReduceAny,
+            Combine::All => Kind::ReduceAll,
         }
     }
 
@@ -98,11 +120,16 @@ impl Primitive for Reduce {
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>, String> {
         let x = super::one(inputs)?;
         check_axes(x, &self.axes)?;
-        let logical = matches!(self.combine, Combine::Any | Combine::All);
-        if logical != (x.dtype == DType::Bool) {
-            return Err(format!("defined for {}, got {x}", if logical { "bool" } else { "numbers" }));
-        }
+        self.combine.check(x)?;
         Ok(vec![x.with_shape(without(x, &self.axes))])
+    }
+
+    fn eval(&self, inputs: &[&HostArray], outputs: &[TensorType]) -> Vec<HostArray> {
+        let shape = inputs[0].shape();
+        let starts = offsets(shape, &kept(shape.len(), &self.axes));
+        let steps = offsets(shape, &self.axes);
+        let members = |i: usize| steps.iter().map(|step| starts[i] + step).collect::<Vec<_>>();
+        vec![self.combine.groups(inputs[0], &outputs[0].shape, members)]
     }
 
     fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
@@ -118,90 +145,36 @@ impl Primitive for Reduce {
             tensor(&outputs[0]),
         ))]
     }
-}
 
-/// The extreme along one axis and its position (i32); of equal elements the first. NaN comes before every number,
-/// so that the extreme is the one that [`Combine::Max`] or [`Combine::Min`] gives.
-#[derive(Debug, Clone, Copy)]
-pub struct ArgReduce {
-    /// Whether the largest is looked for, else the smallest.
-    pub largest: bool,
-    /// The axis that vanishes.
-    pub axis: usize,
-}
-
-impl Primitive for ArgReduce {
-    fn name(&self) -> &'static str {
-        if self.largest { "argmax" } else { "argmin" }
-    }
-
-    fn attributes(&self) -> String {
-        format!("axis {}", self.axis)
-    }
-
-    fn subgraphs(&self) -> Vec<&Graph> {
-        Vec::new()
-    }
-
-    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>, String> {
-        let x = super::one(inputs)?;
-        check_axis(x, self.axis)?;
-        if x.shape[self.axis] == 0 {
-            return Err(format!("axis {} of {x} is empty", self.axis));
-        }
-        let shape = without(x, &[self.axis]);
-        Ok(vec![x.with_shape(shape.clone()), TensorType::new(DType::I32, shape)])
-    }
-
-    fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
-        let x = &inputs[0];
-        let dtype = x.ty.dtype;
-        let value = tensor(&TensorType::scalar(dtype));
-        let positions = tensor(&x.ty.with_dtype(DType::I32));
-        let iota = emitter.op(&format!("stablehlo.iota dim = {} : {positions}", self.axis));
-        let worst = emitter.constant(&if self.largest { Combine::Max } else { Combine::Min }.identity(dtype));
-        let last = emitter.constant(&HostArray::scalar(i32::MAX));
-        let (a, b, i, j) = (emitter.fresh(), emitter.fresh(), emitter.fresh(), emitter.fresh());
-        let direction = if self.largest { "GT" } else { "LT" };
-        let kind = compare_type(dtype);
-        let region = emitter.block("", |e| {
-            let compare = |e: &mut Emitter, relation: &str, x: &str, y: &str| {
-                e.op(&format!("stablehlo.compare {relation}, {x}, {y}, {kind} : ({value}, {value}) -> tensor<i1>"))
-            };
-            let logic =
-                |e: &mut Emitter, op: &str, x: &str, y: &str| e.op(&format!("stablehlo.{op} {x}, {y} : tensor<i1>"));
-            let mut better = compare(e, direction, &a, &b);
-            let mut equal = compare(e, "EQ", &a, &b);
-            if dtype.is_float() {
-                // A total order, as the elements are combined in no particular one.
-                let (a_is_nan, b_is_nan) = (compare(e, "NE", &a, &a), compare(e, "NE", &b, &b));
-                let b_is_number = compare(e, "EQ", &b, &b);
-                let only_a = logic(e, "and", &a_is_nan, &b_is_number);
-                let both = logic(e, "and", &a_is_nan, &b_is_nan);
-                better = logic(e, "or", &better, &only_a);
-                equal = logic(e, "or", &equal, &both);
+    fn jvp(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {
+        let Some(dx) = &tangents[0] else { return constant_jvp(self, primals) };
+        let x = &primals[0];
+        match self.combine {
+            Combine::Sum => linear_jvp(self, primals, tangents),
+            Combine::Product => (again(self, primals), vec![self.product_tangent(x, dx)]),
+            Combine::Max | Combine::Min => {
+                let y = again(self, primals);
+                let dy = self.extreme_tangent(x, dx, &y[0]);
+                (y, vec![Some(dy)])
             }
-            let sooner =
-                e.op(&format!("stablehlo.compare LT, {i}, {j}, SIGNED : (tensor<i32>, tensor<i32>) -> tensor<i1>"));
-            let tie = logic(e, "and", &equal, &sooner);
-            let first = logic(e, "or", &better, &tie);
-            let best = e.op(&format!("stablehlo.select {first}, {a}, {b} : tensor<i1>, {value}"));
-            let at = e.op(&format!("stablehlo.select {first}, {i}, {j} : tensor<i1>, tensor<i32>"));
-            (vec![best, at], vec![TensorType::scalar(dtype), TensorType::scalar(DType::I32)])
-        });
-        emitter.ops(
-            2,
-            &format!(
-                "stablehlo.reduce({} init: {worst}), ({iota} init: {last}) across dimensions = [{}] : \
-                 ({}, {positions}, {value}, tensor<i32>) -> ({}, {})\n    reducer({a}: {value}, {b}: {value}) \
-                 ({i}: tensor<i32>, {j}: tensor<i32>) {region}",
-                x.name,
-                self.axis,
-                tensor(&x.ty),
-                tensor(&outputs[0]),
-                tensor(&outputs[1]),
-            ),
-        )
+            Combine::Any | Combine::All => constant_jvp(self, primals),
+        }
+    }
+
+    fn transpose(&self, inputs: &[Role], cotangents: &[Tangent]) -> Vec<Tangent> {
+        match (self.combine, &cotangents[0]) {
+            (Combine::Sum, Some(ct)) => vec![Some(bind1(self.spread(inputs[0].ty()), &[ct], Location::caller()))],
+            (Combine::Sum, None) => vec![None],
+            _ => not_linear(self, inputs),
+        }
+    }
+
+    fn batch(&self, inputs: &[Tensor], _: &[bool], _: usize) -> Vec<Tensor> {
+        again(&Self { axes: shifted(&self.axes), ..*self }, inputs)
+    }
+
+    fn cost(&self, inputs: &[TensorType], outputs: &[TensorType]) -> Cost {
+        Cost::flops(inputs[0].len(), inputs, outputs)
     }
 }
 
@@ -229,30 +202,14 @@ macro_rules! methods {
 methods! {
     /// The sum; 0 of nothing.
     sum_axes, sum => Sum,
-    /// The product; 1 of nothing.
+    /// The product; 1 of nothing. Its derivative is right where elements are zero.
     product_axes, product => Product,
-    /// The largest element, NaN if there is one; -inf of nothing.
+    /// The largest element, NaN if there is one; -inf of nothing. Elements that tie share its derivative.
     max_axes, max => Max,
-    /// The smallest element, NaN if there is one; +inf of nothing.
+    /// The smallest element, NaN if there is one; +inf of nothing. Elements that tie share its derivative.
     min_axes, min => Min,
     /// Whether any element (bool) is true; false of nothing.
     any_axes, any => Any,
     /// Whether every element (bool) is true; true of nothing.
     all_axes, all => All,
-}
-
-impl Tensor {
-    /// The position (i32) of the largest element along `axis`, the first of equals; of the first NaN if there is one.
-    #[track_caller]
-    pub fn argmax(&self, axis: usize) -> Tensor {
-        let mut outputs = bind(ArgReduce { largest: true, axis }, &[self], Location::caller());
-        outputs.pop().unwrap_or_else(|| self.clone())
-    }
-
-    /// The position (i32) of the smallest element along `axis`, the first of equals; of the first NaN if there is one.
-    #[track_caller]
-    pub fn argmin(&self, axis: usize) -> Tensor {
-        let mut outputs = bind(ArgReduce { largest: false, axis }, &[self], Location::caller());
-        outputs.pop().unwrap_or_else(|| self.clone())
-    }
 }

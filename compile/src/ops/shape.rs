@@ -1,19 +1,21 @@
-//! The same elements in another arrangement: reshape, transpose, broadcast, slice, concatenate.
+//! The same elements under other axes: reshape, transpose, broadcast.
 
 use std::panic::Location;
 
+use crate::eval::{ravel, unravel};
 use crate::graph::{Graph, TensorType};
-use crate::ops::{Primitive, check_axes, check_axis, join};
-use crate::stablehlo::{Emitter, Operand, array_i64, names, signature};
-use crate::trace::{Tensor, bind1, fail};
+use crate::host::HostArray;
+use crate::ops::{Cost, Kind, Primitive, Role, Tangent, check_axes, check_axis, join, linear_jvp};
+use crate::stablehlo::{Emitter, Operand, signature};
+use crate::trace::{Tensor, bind1, fail, void};
 
 /// The elements in row-major order under another shape.
 #[derive(Debug, Clone)]
 pub struct Reshape(pub Vec<usize>);
 
 impl Primitive for Reshape {
-    fn name(&self) -> &'static str {
-        "reshape"
+    fn kind(&self) -> Kind {
+        Kind::Reshape
     }
 
     fn attributes(&self) -> String {
@@ -33,8 +35,28 @@ impl Primitive for Reshape {
         }
     }
 
+    fn eval(&self, inputs: &[&HostArray], _: &[TensorType]) -> Vec<HostArray> {
+        vec![inputs[0].pick(&self.0, |at| at)]
+    }
+
     fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
         vec![emitter.op(&format!("stablehlo.reshape {} : {}", inputs[0].name, signature(inputs, outputs)))]
+    }
+
+    fn jvp(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {
+        linear_jvp(self, primals, tangents)
+    }
+
+    fn transpose(&self, inputs: &[Role], cotangents: &[Tangent]) -> Vec<Tangent> {
+        vec![cotangents[0].as_ref().map(|ct| ct.reshape(&*inputs[0].ty().shape))]
+    }
+
+    fn batch(&self, inputs: &[Tensor], _: &[bool], size: usize) -> Vec<Tensor> {
+        vec![inputs[0].reshape([&[size], &*self.0].concat())]
+    }
+
+    fn cost(&self, inputs: &[TensorType], outputs: &[TensorType]) -> Cost {
+        Cost::moving(inputs, outputs)
     }
 }
 
@@ -43,8 +65,8 @@ impl Primitive for Reshape {
 pub struct Transpose(pub Vec<usize>);
 
 impl Primitive for Transpose {
-    fn name(&self) -> &'static str {
-        "transpose"
+    fn kind(&self) -> Kind {
+        Kind::Transpose
     }
 
     fn attributes(&self) -> String {
@@ -64,10 +86,38 @@ impl Primitive for Transpose {
         }
     }
 
+    fn eval(&self, inputs: &[&HostArray], outputs: &[TensorType]) -> Vec<HostArray> {
+        let (x, shape) = (inputs[0], &outputs[0].shape);
+        let source = |at| {
+            let mut position = vec![0; x.shape().len()];
+            self.0.iter().zip(unravel(at, shape)).for_each(|(&axis, i)| position[axis] = i);
+            ravel(&position, x.shape())
+        };
+        vec![x.pick(shape, source)]
+    }
+
     fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
         let order = join(&self.0);
         let types = signature(inputs, outputs);
         vec![emitter.op(&format!("stablehlo.transpose {}, dims = [{order}] : {types}", inputs[0].name))]
+    }
+
+    fn jvp(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {
+        linear_jvp(self, primals, tangents)
+    }
+
+    fn transpose(&self, _: &[Role], cotangents: &[Tangent]) -> Vec<Tangent> {
+        let mut inverse = vec![0; self.0.len()];
+        self.0.iter().enumerate().for_each(|(i, &axis)| inverse[axis] = i);
+        vec![cotangents[0].as_ref().map(|ct| ct.transpose(inverse))]
+    }
+
+    fn batch(&self, inputs: &[Tensor], _: &[bool], _: usize) -> Vec<Tensor> {
+        vec![inputs[0].transpose([vec![0], shifted(&self.0)].concat())]
+    }
+
+    fn cost(&self, inputs: &[TensorType], outputs: &[TensorType]) -> Cost {
+        Cost::moving(inputs, outputs)
     }
 }
 
@@ -81,8 +131,8 @@ pub struct Broadcast {
 }
 
 impl Primitive for Broadcast {
-    fn name(&self) -> &'static str {
-        "broadcast"
+    fn kind(&self) -> Kind {
+        Kind::Broadcast
     }
 
     fn attributes(&self) -> String {
@@ -103,140 +153,52 @@ impl Primitive for Broadcast {
         if fits { Ok(vec![y]) } else { Err(format!("{x} does not broadcast to {y}")) }
     }
 
+    fn eval(&self, inputs: &[&HostArray], _: &[TensorType]) -> Vec<HostArray> {
+        let x = inputs[0];
+        let source = |at| {
+            let position = unravel(at, &self.shape);
+            let own = self.axes.iter().zip(x.shape()).map(|(&axis, &size)| if size == 1 { 0 } else { position[axis] });
+            ravel(&own.collect::<Vec<_>>(), x.shape())
+        };
+        vec![x.pick(&self.shape, source)]
+    }
+
     fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
         let axes = join(&self.axes);
         let types = signature(inputs, outputs);
         vec![emitter.op(&format!("stablehlo.broadcast_in_dim {}, dims = [{axes}] : {types}", inputs[0].name))]
     }
-}
 
-/// Every `stride`-th element from `start` up to (not including) `limit`, per axis.
-#[derive(Debug, Clone)]
-pub struct Slice {
-    /// First position per axis.
-    pub start: Vec<usize>,
-    /// One past the last position per axis.
-    pub limit: Vec<usize>,
-    /// Step per axis, at least 1.
-    pub stride: Vec<usize>,
-}
-
-impl Primitive for Slice {
-    fn name(&self) -> &'static str {
-        "slice"
+    fn jvp(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {
+        linear_jvp(self, primals, tangents)
     }
 
-    fn attributes(&self) -> String {
-        self.ranges().join(", ")
+    fn transpose(&self, inputs: &[Role], cotangents: &[Tangent]) -> Vec<Tangent> {
+        let shape = &inputs[0].ty().shape;
+        let repeated = |axis: &usize| match self.axes.iter().position(|own| own == axis) {
+            Some(own) => shape[own] != self.shape[*axis],
+            None => true,
+        };
+        let axes: Vec<usize> = (0..self.shape.len()).filter(repeated).collect();
+        let sum = |ct: &Tensor| match axes.is_empty() {
+            true => ct.clone(),
+            false => ct.sum_axes(axes).reshape(&**shape),
+        };
+        vec![cotangents[0].as_ref().map(sum)]
     }
 
-    fn subgraphs(&self) -> Vec<&Graph> {
-        Vec::new()
+    fn batch(&self, inputs: &[Tensor], _: &[bool], size: usize) -> Vec<Tensor> {
+        vec![inputs[0].broadcast_in_dim([&[size], &*self.shape].concat(), [vec![0], shifted(&self.axes)].concat())]
     }
 
-    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>, String> {
-        let x = super::one(inputs)?;
-        let lengths = [self.start.len(), self.limit.len(), self.stride.len()];
-        if lengths != [x.ndim(); 3] {
-            return Err(format!("{} ranges given for {x}", self.start.len()));
-        }
-        for (axis, &size) in x.shape.iter().enumerate() {
-            if self.start[axis] > self.limit[axis] || self.limit[axis] > size || self.stride[axis] == 0 {
-                return Err(format!("{} lies outside axis {axis} of {x}", self.ranges()[axis]));
-            }
-        }
-        let shape: Vec<usize> =
-            (0..x.ndim()).map(|axis| (self.limit[axis] - self.start[axis]).div_ceil(self.stride[axis])).collect();
-        Ok(vec![x.with_shape(shape)])
-    }
-
-    fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
-        let ranges = self.ranges().join(", ");
-        vec![emitter.op(&format!("stablehlo.slice {} [{ranges}] : {}", inputs[0].name, signature(inputs, outputs)))]
+    fn cost(&self, inputs: &[TensorType], outputs: &[TensorType]) -> Cost {
+        Cost::moving(inputs, outputs)
     }
 }
 
-impl Slice {
-    fn ranges(&self) -> Vec<String> {
-        let bounds = self.start.iter().zip(&self.limit).zip(&self.stride);
-        bounds
-            .map(|((start, limit), stride)| match stride {
-                1 => format!("{start}:{limit}"),
-                _ => format!("{start}:{limit}:{stride}"),
-            })
-            .collect()
-    }
-}
-
-/// Several tensors one after the other along one axis.
-#[derive(Debug, Clone)]
-pub struct Concatenate(pub usize);
-
-impl Primitive for Concatenate {
-    fn name(&self) -> &'static str {
-        "concatenate"
-    }
-
-    fn attributes(&self) -> String {
-        format!("axis {}", self.0)
-    }
-
-    fn subgraphs(&self) -> Vec<&Graph> {
-        Vec::new()
-    }
-
-    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>, String> {
-        let first = inputs.first().ok_or("at least one operand expected")?;
-        check_axis(first, self.0)?;
-        let mut out = first.clone();
-        out.shape[self.0] = 0;
-        for x in inputs {
-            let mut fits = x.clone();
-            if let Some(size) = fits.shape.get_mut(self.0) {
-                *size = first.shape[self.0];
-            }
-            if fits != *first {
-                return Err(format!("{x} does not continue {first} along axis {}", self.0));
-            }
-            out.shape[self.0] += x.shape[self.0];
-        }
-        Ok(vec![out])
-    }
-
-    fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
-        let types = signature(inputs, outputs);
-        vec![emitter.op(&format!("stablehlo.concatenate {}, dim = {} : {types}", names(inputs), self.0))]
-    }
-}
-
-/// The elements in opposite order along the given axes.
-#[derive(Debug, Clone)]
-pub struct Reverse(pub Vec<usize>);
-
-impl Primitive for Reverse {
-    fn name(&self) -> &'static str {
-        "reverse"
-    }
-
-    fn attributes(&self) -> String {
-        join(&self.0)
-    }
-
-    fn subgraphs(&self) -> Vec<&Graph> {
-        Vec::new()
-    }
-
-    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>, String> {
-        let x = super::one(inputs)?;
-        check_axes(x, &self.0)?;
-        Ok(vec![x.clone()])
-    }
-
-    fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
-        let axes = array_i64(&self.0);
-        let types = signature(inputs, outputs);
-        vec![emitter.op(&format!("\"stablehlo.reverse\"({}) <{{dimensions = {axes}}}> : {types}", inputs[0].name))]
-    }
+/// The same axes where a new one stands in front of all.
+pub(crate) fn shifted(axes: &[usize]) -> Vec<usize> {
+    axes.iter().map(|axis| axis + 1).collect()
 }
 
 /// Both operands under their common shape, as numpy broadcasts: aligned at the last axis, sizes equal or 1.
@@ -279,6 +241,55 @@ impl Tensor {
         bind1(Reshape(shape.into()), &[self], Location::caller())
     }
 
+    /// All elements in row-major order, as a vector.
+    #[track_caller]
+    pub fn flatten(&self) -> Tensor {
+        self.reshape([self.ty().len()])
+    }
+
+    /// With a new axis of size 1 at position `axis` of the result: `f32[2,3]` becomes `f32[2,1,3]` for axis 1.
+    #[track_caller]
+    pub fn expand_dims(&self, axis: usize) -> Tensor {
+        if axis > self.ndim() {
+            let message =
+                format!("expand_dims: a new axis of {} stands at 0 to {}, not at {axis}", self.ty(), self.ndim());
+            fail(Location::caller(), message);
+            return void(self.ty().clone());
+        }
+        let mut shape = self.shape().to_vec();
+        shape.insert(axis, 1);
+        self.reshape(shape)
+    }
+
+    /// Without `axis`, which has size 1.
+    #[track_caller]
+    pub fn squeeze(&self, axis: usize) -> Tensor {
+        let size = check_axis(self.ty(), axis).map(|()| self.shape()[axis]);
+        let message = match size {
+            Ok(1) => {
+                let mut shape = self.shape().to_vec();
+                shape.remove(axis);
+                return self.reshape(shape);
+            }
+            Ok(size) => format!("axis {axis} of {} has size {size}, only an axis of size 1 can go", self.ty()),
+            Err(message) => message,
+        };
+        fail(Location::caller(), format!("squeeze: {message}"));
+        void(self.ty().clone())
+    }
+
+    /// With axis `from` at position `to` of the result, the others keeping their order.
+    #[track_caller]
+    pub fn move_axis(&self, from: usize, to: usize) -> Tensor {
+        if let Err(message) = check_axis(self.ty(), from).and_then(|()| check_axis(self.ty(), to)) {
+            fail(Location::caller(), format!("move_axis: {message}"));
+            return void(self.ty().clone());
+        }
+        let mut order: Vec<usize> = (0..self.ndim()).filter(|&axis| axis != from).collect();
+        order.insert(to, from);
+        self.transpose(order)
+    }
+
     /// The axes in another order: axis `i` of the result is axis `order[i]` of self.
     #[track_caller]
     pub fn transpose(&self, order: impl Into<Vec<usize>>) -> Tensor {
@@ -290,7 +301,7 @@ impl Tensor {
     pub fn t(&self) -> Tensor {
         if self.ndim() != 2 {
             fail(Location::caller(), format!("t: a matrix expected, got {}; name the order with transpose", self.ty()));
-            return crate::trace::void(self.ty().clone());
+            return void(self.ty().clone());
         }
         self.transpose([1, 0])
     }
@@ -306,29 +317,4 @@ impl Tensor {
     pub fn broadcast_in_dim(&self, shape: impl Into<Vec<usize>>, axes: impl Into<Vec<usize>>) -> Tensor {
         bind1(Broadcast { shape: shape.into(), axes: axes.into() }, &[self], Location::caller())
     }
-
-    /// The positions `start..limit` of one axis.
-    #[track_caller]
-    pub fn slice(&self, axis: usize, start: usize, limit: usize) -> Tensor {
-        let mut slice =
-            Slice { start: vec![0; self.ndim()], limit: self.shape().to_vec(), stride: vec![1; self.ndim()] };
-        if axis < self.ndim() {
-            (slice.start[axis], slice.limit[axis]) = (start, limit);
-        } else {
-            fail(Location::caller(), format!("slice: axis {axis} does not exist in {}", self.ty()));
-        }
-        bind1(slice, &[self], Location::caller())
-    }
-
-    /// The elements in opposite order along `axes`.
-    #[track_caller]
-    pub fn reverse(&self, axes: impl Into<Vec<usize>>) -> Tensor {
-        bind1(Reverse(axes.into()), &[self], Location::caller())
-    }
-}
-
-/// Several tensors one after the other along `axis`.
-#[track_caller]
-pub fn concatenate(parts: &[&Tensor], axis: usize) -> Tensor {
-    bind1(Concatenate(axis), parts, Location::caller())
 }

@@ -22,6 +22,20 @@ const COMPILE_OPTIONS: &[u8] = b"\
     \x3a\x21\x0a\x1bxla_cpu_enable_fast_min_max\x12\x02\x10\x00\
     \x3a\x21\x0a\x1bxla_gpu_enable_fast_min_max\x12\x02\x10\x00";
 
+/// The options above, and the order to write the compiler's stages as text into `folder`.
+fn dump_options(folder: &str) -> Vec<u8> {
+    // Protobuf writes the length of a field in groups of seven bits.
+    let field = |tag: u8, content: &[u8]| {
+        let len = content.len();
+        let size = if len < 128 { vec![len as u8] } else { vec![len as u8 | 128, (len >> 7) as u8] };
+        [&[tag], size.as_slice(), content].concat()
+    };
+    let option = |name: &str, value: &[u8]| field(0x3a, &[field(0x0a, name.as_bytes()), field(0x12, value)].concat());
+    let to = option("xla_dump_to", &field(0x0a, folder.as_bytes()));
+    let as_text = option("xla_dump_hlo_as_text", &[0x10, 1]);
+    [COMPILE_OPTIONS, &to, &as_text].concat()
+}
+
 /// A program compiled for a device. Cheap to clone, and may run in several threads at once.
 #[derive(Clone)]
 pub struct Executable {
@@ -89,6 +103,25 @@ impl Device {
     /// # Errors
     /// When the module is malformed or the plugin cannot compile it, in the plugin's words.
     pub fn compile(&self, stablehlo: &str) -> Result<Executable> {
+        self.compile_with(stablehlo, COMPILE_OPTIONS)
+    }
+
+    /// What XLA makes of a StableHLO module for this device: its HLO after all optimizations, as text.
+    ///
+    /// # Errors
+    /// As [`compile`](Self::compile); or that the plugin writes no such text, or writes it elsewhere.
+    pub fn optimized(&self, stablehlo: &str) -> Result<String> {
+        let folder = tempfile::tempdir().map_err(|e| Error::Host(format!("no temporary folder: {e}")))?;
+        let dump = dump_options(&folder.path().display().to_string());
+        self.compile_with(stablehlo, &dump)?;
+        let absent = || Error::Host("the plugin wrote no optimized program as text".into());
+        let files = std::fs::read_dir(folder.path()).map_err(|_| absent())?;
+        let is_it = |path: &std::path::PathBuf| path.to_string_lossy().ends_with("after_optimizations.txt");
+        let file = files.flatten().map(|entry| entry.path()).find(is_it).ok_or_else(absent)?;
+        std::fs::read_to_string(file).map_err(|_| absent())
+    }
+
+    fn compile_with(&self, stablehlo: &str, options: &[u8]) -> Result<Executable> {
         const FORMAT: &str = "mlir";
         let client = self.client();
         let program = raw::Program {
@@ -101,8 +134,8 @@ impl Device {
         let mut args = raw::ClientCompile {
             client: client.raw,
             program: &raw const program,
-            compile_options: COMPILE_OPTIONS.as_ptr().cast::<c_char>(),
-            compile_options_size: COMPILE_OPTIONS.len(),
+            compile_options: options.as_ptr().cast::<c_char>(),
+            compile_options_size: options.len(),
             ..raw::ClientCompile::new()
         };
         // SAFETY: the client lives as long as the process; program and options outlive the call.

@@ -40,7 +40,7 @@ fn cholesky_is_nan_where_there_is_no_factor() {
 fn factors_of_nothing_are_nothing() {
     let nothing = array::<f64>(&[0, 0], &[]);
     assert_same("cholesky", &run1(std::slice::from_ref(&nothing), |t| t[0].cholesky()), &nothing);
-    let solve = TriangularSolve { left: true, lower: true, transpose: false };
+    let solve = TriangularSolve { left: true, lower: true, transpose: false, unit_diagonal: false };
     let b = array::<f64>(&[0, 4], &[]);
     assert_same("solve", &run1(&[nothing, b.clone()], |t| t[0].triangular_solve(&t[1], solve)), &b);
     let (t, b) = (array(&[3, 3], &L), array::<f64>(&[3, 0], &[]));
@@ -51,7 +51,12 @@ fn factors_of_nothing_are_nothing() {
 fn substitution_solves_on_either_side_with_either_triangle_and_its_transpose() {
     for dtype in [DType::F64, DType::F32] {
         for which in 0..8 {
-            let solve = TriangularSolve { left: which & 1 > 0, lower: which & 2 > 0, transpose: which & 4 > 0 };
+            let solve = TriangularSolve {
+                left: which & 1 > 0,
+                lower: which & 2 > 0,
+                transpose: which & 4 > 0,
+                unit_diagonal: false,
+            };
             let mut t = if solve.lower { L.to_vec() } else { transposed(&L, 3, 3) };
             let applied = if solve.transpose { transposed(&t, 3, 3) } else { t.clone() };
             let x = [1.0, -2.0, 3.0, 0.5, 7.0, -1.0];

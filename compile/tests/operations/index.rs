@@ -1,6 +1,6 @@
 //! Reading and writing at computed positions.
 
-use tandem_compile::{DType, HostArray};
+use tandem_compile::{DType, HostArray, Tensor, TensorType, jvp, trace, vjp};
 
 use crate::{array, assert_same, counting, rounded, run, run1, vector};
 
@@ -97,4 +97,75 @@ fn taking_nothing_gives_nothing_even_from_nothing() {
     assert_same("no rows of none", &found, &array::<f64>(&[0, 4], &[]));
     let found = run1(&[array::<f64>(&[3, 0], &[]), vector(&[1, 1])], |t| t[0].take(&t[1], 0));
     assert_same("empty rows", &found, &array::<f64>(&[2, 0], &[]));
+}
+
+#[test]
+fn positions_of_any_shape_stand_in_the_place_of_the_axis() {
+    let x = counting(DType::I32, &[2, 3]);
+    let indices = array(&[2, 2], &[0i32, 2, 1, 1]);
+    let found = run1(&[x.clone(), indices], |t| t[0].take(&t[1], 1));
+    assert_same("a matrix of positions", &found, &array(&[2, 2, 2], &[0, 2, 1, 1, 3, 5, 4, 4]));
+    let found = run1(&[x, HostArray::scalar(1)], |t| t[0].take(&t[1], 1));
+    assert_same("a single position", &found, &vector(&[1, 4]));
+}
+
+#[test]
+fn take_along_picks_by_the_order_of_sorting() {
+    let x = array(&[2, 3], &[3.0, 1.0, 2.0, 5.0, 6.0, 4.0]);
+    for axis in [0, 1] {
+        let found =
+            run(std::slice::from_ref(&x), |t| vec![t[0].take_along(&t[0].argsort(axis, false), axis), t[0].sort(axis)]);
+        assert_same("sorted", &found[0], &found[1]);
+    }
+}
+
+#[test]
+fn updates_of_slices_are_combined_and_those_outside_are_dropped() {
+    let arguments = [vector(&[1.0, 2.0, 3.0]), vector(&[2, 0, 2, -1, 3]), vector(&[10.0, 20.0, -30.0, 40.0, 50.0])];
+    let found = run(&arguments, |t| {
+        let (x, at, updates) = (&t[0], &t[1], &t[2]);
+        vec![
+            x.scatter_add(at, updates, 0),
+            x.scatter_max(at, updates, 0),
+            x.scatter_min(at, updates, 0),
+            x.scatter_set(at, 7, 0),
+        ]
+    });
+    assert_same("scatter_add", &found[0], &vector(&[21.0, 2.0, -17.0]));
+    assert_same("scatter_max", &found[1], &vector(&[20.0, 2.0, 10.0]));
+    assert_same("scatter_min", &found[2], &vector(&[1.0, 2.0, -30.0]));
+    assert_same("scatter_set", &found[3], &vector(&[7.0, 2.0, 7.0]));
+}
+
+/// The tangent of a scatter and its cotangents, by the interpreter.
+fn derivatives(arguments: &[HostArray], f: fn(&Tensor, &Tensor, &Tensor) -> Tensor) -> Vec<HostArray> {
+    let types: Vec<TensorType> = arguments.iter().map(HostArray::ty).collect();
+    let both = |(x, at, updates, dx, du): (Tensor, Tensor, Tensor, Tensor, Tensor)| {
+        let g = |(x, updates): (Tensor, Tensor)| f(&x, &at, &updates);
+        let (_, tangent) = jvp(g, (x.clone(), updates.clone()), (dx.clone(), du));
+        (tangent, vjp(g, (x, updates)).1(dx))
+    };
+    let graph = trace(both, &types).unwrap_or_else(|error| panic!("{error}"));
+    graph.eval(arguments).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn the_derivative_of_a_replaced_element_is_that_of_the_update_that_stays() {
+    let (x, at, updates) = (vector(&[1.0, 2.0, 3.0]), vector(&[2, 0, 2, 5]), vector(&[4.0, 5.0, 6.0, 7.0]));
+    let (dx, du) = (vector(&[0.1, 0.2, 0.3]), vector(&[10.0, 20.0, 30.0, 40.0]));
+    let found = derivatives(&[x, at, updates, dx, du], |x, at, updates| x.scatter_set(at, updates, 0));
+    assert_same("tangent", &found[0], &vector(&[20.0, 0.2, 30.0]));
+    assert_same("cotangent of the array", &found[1], &vector(&[0.0, 0.2, 0.0]));
+    assert_same("cotangent of the updates", &found[2], &vector(&[0.0, 0.1, 0.3, 0.0]));
+}
+
+#[test]
+fn the_derivative_of_the_largest_is_shared_among_the_tied() {
+    let (x, at, updates) =
+        (vector(&[1.0, 2.0, 3.0]), vector(&[0, 0, 1, 2, 1, 9]), vector(&[4.0, 4.0, 2.0, 1.0, 0.0, 9.0]));
+    let (dx, du) = (vector(&[8.0, 8.0, 8.0]), vector(&[1.0, 2.0, 4.0, 8.0, 16.0, 32.0]));
+    let found = derivatives(&[x, at, updates, dx, du], |x, at, updates| x.scatter_max(at, updates, 0));
+    assert_same("tangent", &found[0], &vector(&[1.5, 6.0, 8.0]));
+    assert_same("cotangent of the array", &found[1], &vector(&[0.0, 4.0, 8.0]));
+    assert_same("cotangent of the updates", &found[2], &vector(&[4.0, 4.0, 4.0, 0.0, 0.0, 0.0]));
 }

@@ -1,8 +1,8 @@
 //! The same elements in another arrangement.
 
-use tandem_compile::{DType, HostArray, concatenate};
+use tandem_compile::{DType, HostArray, concatenate, stack};
 
-use crate::{array, assert_same, counting, rounded, run, run1};
+use crate::{array, assert_same, counting, rounded, run, run1, vector};
 
 /// The elements of `x` at the positions that `at` computes from those in the result.
 fn picked(x: &HostArray, shape: &[usize], at: impl Fn(&[usize]) -> Vec<usize>) -> HostArray {
@@ -87,4 +87,49 @@ fn parts_of_any_size_continue_each_other() {
     let found = run(&parts, |t| vec![concatenate(&[&t[0], &t[1], &t[2]], 1), concatenate(&[&t[2]], 0)]);
     assert_same("three", &found[0], &array(&[2, 3], &[1, 2, 3, 4, 5, 6]));
     assert_same("one", &found[1], &parts[2]);
+}
+
+#[test]
+fn axes_come_and_go_and_move() {
+    let x = counting(DType::F32, &[2, 3]);
+    let found = run(std::slice::from_ref(&x), |t| {
+        let x = &t[0];
+        vec![
+            x.expand_dims(1).squeeze(1),
+            x.flatten(),
+            x.expand_dims(0).move_axis(0, 2).squeeze(2),
+            x.move_axis(1, 0),
+            x.at_index(0, 1),
+            x.at_index(1, -1),
+            stack(&[&x.at_index(0, 0), &x.at_index(0, 1)], 0),
+            stack(
+                &x.split(1, 3).iter().map(|column| column.squeeze(1)).collect::<Vec<_>>().iter().collect::<Vec<_>>(),
+                1,
+            ),
+        ]
+    });
+    for same in [0, 2, 6, 7] {
+        assert_same("as before", &found[same], &x);
+    }
+    assert_same("flatten", &found[1], &counting(DType::F32, &[6]));
+    assert_same("move_axis", &found[3], &x.transposed().unwrap());
+    assert_same("at_index", &found[4], &vector(&[3f32, 4.0, 5.0]));
+    assert_same("at_index from the end", &found[5], &vector(&[2f32, 5.0]));
+}
+
+#[test]
+fn padding_surrounds_intersperses_and_cuts_off() {
+    let x = vector(&[1, 2]);
+    let found = run(&[x, HostArray::scalar(9)], |t| {
+        vec![
+            t[0].pad(0, &[(1, 2, 3)]),
+            t[0].pad(&t[1], &[(-1, 1, 1)]),
+            t[0].pad(&t[1], &[(-3, 4, 0)]),
+            t[0].slice_strided([0], [2], [2]),
+        ]
+    });
+    assert_same("pad", &found[0], &vector(&[0, 1, 0, 0, 0, 2, 0, 0]));
+    assert_same("cut off before", &found[1], &vector(&[9, 2, 9]));
+    assert_same("cut off beyond the end", &found[2], &vector(&[9, 9, 9]));
+    assert_same("slice_strided", &found[3], &vector(&[1]));
 }

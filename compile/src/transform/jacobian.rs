@@ -1,0 +1,75 @@
+//! Whole matrices of derivatives.
+
+use std::panic::Location;
+
+use crate::ops::constant::eye;
+use crate::trace::{Tensor, fail};
+use crate::transform::{grad, jvp, linearize, vjp, vmap};
+
+/// The Jacobian of a function of one array, by forward mode: cheap where there are few inputs. The result has the
+/// output's axes, then the input's: entry `[i.., j..]` is the derivative of output `i` by input `j`.
+///
+/// ```
+/// use tandem_compile::{Tensor, jacfwd, jit};
+///
+/// let j: Vec<f64> = jit(jacfwd(|x: Tensor| x.square())).call(&[1.0, 2.0][..])?;
+/// assert_eq!(j, [2.0, 0.0, 0.0, 4.0]);
+/// # Ok::<(), tandem_compile::Error>(())
+/// ```
+#[track_caller]
+pub fn jacfwd(f: impl Fn(Tensor) -> Tensor) -> impl Fn(Tensor) -> Tensor {
+    let location = Location::caller();
+    move |x| {
+        if !differentiable("jacfwd", &x, location) {
+            return x;
+        }
+        let (y, push) = linearize(&f, x.clone());
+        let columns = vmap(push)(basis(&x));
+        // From [inputs, outputs..] to [outputs.., inputs..].
+        let order: Vec<usize> = (1..columns.ndim()).chain([0]).collect();
+        columns.transpose(order).reshape([y.shape(), x.shape()].concat())
+    }
+}
+
+/// The Jacobian of a function of one array, by reverse mode: cheap where there are few outputs. See [`jacfwd`].
+#[track_caller]
+pub fn jacrev(f: impl Fn(Tensor) -> Tensor) -> impl Fn(Tensor) -> Tensor {
+    let location = Location::caller();
+    move |x| {
+        if !differentiable("jacrev", &x, location) {
+            return x;
+        }
+        let (y, pull) = vjp(&f, x.clone());
+        if !differentiable("jacrev", &y, location) {
+            return y;
+        }
+        vmap(pull)(basis(&y)).reshape([y.shape(), x.shape()].concat())
+    }
+}
+
+/// The matrix of second derivatives of a function with one number as its result: forward mode over reverse mode. The
+/// result has the argument's axes twice.
+#[track_caller]
+pub fn hessian(f: impl Fn(Tensor) -> Tensor) -> impl Fn(Tensor) -> Tensor {
+    jacfwd(grad(f))
+}
+
+/// The Hessian at `x` times `v`, without the Hessian: forward mode over reverse mode, about as dear as two gradients.
+#[track_caller]
+pub fn hvp<I: crate::tree::Tree + Clone>(f: impl Fn(I) -> Tensor, x: I, v: I) -> I {
+    jvp(grad(f), x, v).1
+}
+
+fn differentiable(name: &str, x: &Tensor, location: &'static Location<'static>) -> bool {
+    let float = x.dtype().is_float();
+    if !float {
+        fail(location, format!("{name}: floating-point numbers expected, got {}", x.ty()));
+    }
+    float
+}
+
+/// Every unit array of `x`'s shape, along a new first axis.
+fn basis(x: &Tensor) -> Tensor {
+    let len = x.ty().len();
+    eye(len, x.dtype()).reshape([&[len], x.shape()].concat())
+}

@@ -1,0 +1,54 @@
+//! Forward mode: the derivative of a function along a direction.
+
+use std::panic::Location;
+
+use crate::graph::Graph;
+use crate::ops::Tangent;
+use crate::trace::{Tensor, bind_shared, leaves};
+use crate::transform::{capture, instantiate, rebuilt, replay, same_types};
+use crate::tree::Tree;
+
+/// The value of `f` at `primals`, and its derivative there along `tangents`: how the outputs change per unit of a step
+/// in that direction. Tangents of integers and truth values are not read, and those of such outputs are zero.
+///
+/// ```
+/// use tandem_compile::{Tensor, jit, jvp};
+///
+/// let slope = jit(|(x, dx): (Tensor, Tensor)| jvp(|x: Tensor| x.sin(), x, dx));
+/// let (y, dy): (f64, f64) = slope.call((0.0, 2.0))?;
+/// assert_eq!((y, dy), (0.0, 2.0));
+/// # Ok::<(), tandem_compile::Error>(())
+/// ```
+#[track_caller]
+pub fn jvp<I: Tree + Clone, O: Tree + Clone>(f: impl FnOnce(I) -> O, primals: I, tangents: I) -> (O, O) {
+    let location = Location::caller();
+    let dx = leaves(&tangents);
+    let same = same_types("jvp: tangents", &leaves(&primals), &dx, location);
+    let (like, captured) = capture(f, &primals, location);
+    let Some((graph, x)) = captured.filter(|_| same) else { return (like.clone(), like) };
+    let mut dx: Vec<Tangent> = dx.into_iter().map(differentiable).collect();
+    dx.resize(x.len(), None);
+    let (y, dy) = push(&graph, &x, &dx);
+    let dy = dy.into_iter().zip(&y).map(|(dy, y)| instantiate(dy, y.ty())).collect();
+    (rebuilt(&like, y), rebuilt(&like, dy))
+}
+
+/// The tensor as a tangent: integers and truth values have none.
+fn differentiable(tensor: Tensor) -> Tangent {
+    tensor.dtype().is_float().then_some(tensor)
+}
+
+/// Runs a graph on pairs of a value and its tangent.
+pub(crate) fn push(graph: &Graph, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {
+    let pairs: Vec<(Tensor, Tangent)> = primals.iter().cloned().zip(tangents.iter().cloned()).collect();
+    let results = replay(graph, &pairs, |node, inputs| {
+        let (x, dx): (Vec<Tensor>, Vec<Tangent>) = inputs.into_iter().unzip();
+        if dx.iter().all(Option::is_none) {
+            let y = bind_shared(&node.op, &x.iter().collect::<Vec<_>>(), node.location);
+            return y.into_iter().map(|y| (y, None)).collect();
+        }
+        let (y, dy) = node.op.jvp(&x, &dx);
+        y.into_iter().zip(dy).collect()
+    });
+    results.into_iter().unzip()
+}

@@ -1,0 +1,3 @@
+//! The functions after numpy's, against plain loops.
+
+mod einsum;
