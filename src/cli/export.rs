@@ -1,7 +1,9 @@
-//! `tandem export`: an algorithm as a StableHLO module of its inputs, parameters and seed being constants.
+//! `tandem export`: an algorithm as a program of its inputs, parameters and seed being constants, at any stage on the
+//! way from the trace to the device.
 
-use clap::Args;
-use tandem_compile::{DType, TensorType};
+use clap::{Args, ValueEnum};
+use tandem_compile::pjrt::Device;
+use tandem_compile::{DType, Graph, TensorType};
 
 use super::{Failure, Precision, Target, inputs, output};
 use crate::files::{FileRef, check_text, write_text};
@@ -21,9 +23,24 @@ pub struct Export {
     /// The precision of the computation
     #[arg(long, value_enum, default_value = "f32")]
     dtype: Precision,
-    /// The module
-    #[arg(long, value_name = "FILE.mlir")]
+    /// The stage: the traced graph, the StableHLO module that a compiler is given, or what the device's compiler
+    /// makes of it (HLO)
+    #[arg(long, value_enum, default_value = "stablehlo")]
+    emit: Stage,
+    /// The device whose compiler optimizes: `cpu`, `cuda`, `tpu`, or a plugin's path
+    #[arg(long, value_name = "DEV", default_value = "cpu")]
+    device: String,
+    /// The program's text
+    #[arg(long, value_name = "FILE")]
     out: Target,
+}
+
+/// How far a program has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Stage {
+    Graph,
+    Stablehlo,
+    Optimized,
 }
 
 impl Export {
@@ -46,9 +63,22 @@ impl Export {
         }
         let graph = graph(&*problem, &types).map_err(Failure::usage)?;
         let graph = graph.with_leading_results(algorithm.outputs().len());
-        write_text(&self.out, graph.stablehlo()).map_err(Failure::usage)?;
+        write_text(&self.out, self.text(&graph)?).map_err(Failure::usage)?;
         output::say(&format!("{}: {} operations in {}", algorithm.name(), graph.nodes().len(), self.out.display()));
         Ok(())
+    }
+}
+
+impl Export {
+    fn text(&self, graph: &Graph) -> Result<String, Failure> {
+        match self.emit {
+            Stage::Graph => Ok(graph.to_string()),
+            Stage::Stablehlo => Ok(graph.stablehlo()),
+            Stage::Optimized => {
+                let device = Device::named(&self.device).map_err(Failure::usage)?;
+                device.optimized(&graph.stablehlo()).map_err(Failure::usage)
+            }
+        }
     }
 }
 

@@ -39,7 +39,7 @@ enum Command {
     Run(run::Run),
     /// Compares algorithms on a device with their references, on random problems
     Compare(compare::Compare),
-    /// Writes an algorithm as a StableHLO module
+    /// Writes an algorithm's program: traced, as StableHLO, or optimized
     Export(export::Export),
     /// Installs and lists PJRT plugins
     #[command(subcommand)]

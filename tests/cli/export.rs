@@ -27,6 +27,18 @@ fn a_module_is_one_function_of_the_inputs_with_all_outputs() {
 }
 
 #[test]
+fn every_stage_of_a_program_is_written() {
+    let folder = Folder::with_a();
+    let export = "export snmf --input a=f32[6,9] --set k=2 --set iters=3";
+    folder.tandem(&format!("{export} --emit graph --out a.graph")).exits(0);
+    assert!(folder.text("a.graph").starts_with("graph (%0: f32[6,9]) -> "));
+    folder.tandem(&format!("{export} --emit stablehlo --out a.mlir")).exits(0);
+    assert!(folder.text("a.mlir").starts_with("module @main"));
+    folder.tandem(&format!("{export} --emit optimized --out a.hlo")).exits(0);
+    assert!(folder.text("a.hlo").starts_with("HloModule"));
+}
+
+#[test]
 fn arguments_come_in_the_order_of_list_and_in_the_precision_asked_for() {
     let folder = Folder::new();
     folder.array("y0.npy", &HostArray::from_fn([2, 9], |_| 1i32));
