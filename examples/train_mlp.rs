@@ -1,7 +1,7 @@
 //! A small neural network that learns to read handwritten digits: 64 -> 256 -> 10, Adam, 20 epochs. An epoch is one
 //! program, its minibatches a `scan` on the device.
 //!
-//! `cargo run --release --example train_mlp`
+//! `cargo run --release --example train_mlp`; with a file's name after `--` the program is written there as StableHLO.
 
 use tandem::files::FileRef;
 use tandem::prelude::*;
@@ -71,7 +71,12 @@ fn train((images, labels): (Tensor, Tensor)) -> (Tensor, Tensor) {
 fn main() -> tandem::Result<()> {
     let images = FileRef::parse(&format!("{DATA}:images"))?.read()?;
     let labels = FileRef::parse(&format!("{DATA}:labels"))?.read()?;
-    let (losses, right): (Vec<f32>, Vec<f32>) = jit(train).call((&images, &labels))?;
+    let train = jit(train);
+    if let Some(file) = std::env::args().nth(1) {
+        let module = train.lower((&images, &labels))?.stablehlo();
+        std::fs::write(&file, module).map_err(|e| tandem::Error::Host(format!("{file}: {e}")))?;
+    }
+    let (losses, right): (Vec<f32>, Vec<f32>) = train.call((&images, &labels))?;
     for (epoch, (loss, right)) in losses.iter().zip(&right).enumerate() {
         println!("epoch {:2}  loss {loss:.4}  held-out accuracy {:.2} %", epoch + 1, 100.0 * right);
     }

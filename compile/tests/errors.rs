@@ -39,10 +39,10 @@ fn operands_that_do_not_fit_each_other_are_refused() {
     refused!([x.clone(), ty(F32, &[4])] "ge: shapes do not broadcast, f32[3] and f32[4]", t => t[0].ge(&t[1]));
     refused!([x.clone(), x.clone()] "select: a bool and two operands of one type expected, got f32[3] and f32[3] and f32[3]", t => t[0].select(&t[0], &t[1]));
     refused!([ty(Bool, &[3])] "select: both choices are plain numbers; make one a tensor, with its dtype", t => t[0].select(1.0, 0.0));
-    refused!([ty(F32, &[8, 4]), ty(F32, &[5, 2])] "dot_general: contracting sizes differ, f32[8,4] . f32[5,2]", t => t[0].dot(&t[1]));
-    refused!([x.clone(), y.clone()] "dot_general: dtypes differ, f32[3] . f64[3]; convert one of them", t => t[0].dot(&t[1]));
-    refused!([ty(F32, &[])] "dot_general: axis 0 does not exist in f32[], which has 0 axes", t => t[0].dot(&t[0]));
-    refused!([x.clone()] "dot_general: contracting sizes differ, f32[3] . f32[3]", t => t[0].dot_general(&t[0], DotGeneral { lhs_contracting: vec![0], ..DotGeneral::default() }));
+    refused!([ty(F32, &[8, 4]), ty(F32, &[5, 2])] "dot: contracting sizes differ, f32[8,4] . f32[5,2]", t => t[0].dot(&t[1]));
+    refused!([x.clone(), y.clone()] "dot: dtypes differ, f32[3] . f64[3]; convert one of them", t => t[0].dot(&t[1]));
+    refused!([ty(F32, &[])] "dot: axis 0 does not exist in f32[], which has 0 axes", t => t[0].dot(&t[0]));
+    refused!([x.clone()] "dot: contracting sizes differ, f32[3] . f32[3]", t => t[0].dot_general(&t[0], DotGeneral { lhs_contracting: vec![0], ..DotGeneral::default() }));
     refused!([x.clone(), y.clone()] "concatenate: f64[3] does not continue f32[3] along axis 0", t => concatenate(&[&t[0], &t[1]], 0));
     refused!([i, ty(I32, &[])] "concatenate: i32[] does not continue i32[2,3] along axis 1", t => concatenate(&[&t[0], &t[1]], 1));
     refused!([] "concatenate: at least one operand expected", _t => concatenate(&[], 0));
@@ -64,7 +64,7 @@ fn operations_refuse_the_dtypes_that_they_are_not_for() {
     refused!([ty(I32, &[2])] "pow: defined for floating-point numbers, got i32[2]", t => t[0].pow(2));
     refused!([ty(Bool, &[2])] "sum: defined for numbers, got bool[2]", t => t[0].sum());
     refused!([ty(I32, &[2])] "any: defined for bool, got i32[2]", t => t[0].any());
-    refused!([ty(Bool, &[2])] "dot_general: defined for numbers, got bool[2] . bool[2]", t => t[0].dot(&t[0]));
+    refused!([ty(Bool, &[2])] "dot: defined for numbers, got bool[2] . bool[2]", t => t[0].dot(&t[0]));
     refused!([ty(F16, &[2])] "bitcast: f16[2] and i32 differ in width", t => t[0].bitcast(I32));
     refused!([] "iota: bool cannot count", _t => iota([2], 0, Bool));
     refused!([ty(F32, &[2, 3])] "cholesky: square matrices of f64 or f32 expected, got f32[2,3]", t => t[0].cholesky());
@@ -125,7 +125,7 @@ fn numbers_that_their_dtype_cannot_hold_are_refused() {
 #[test]
 fn the_first_mistake_is_reported_and_not_what_follows_from_it() {
     let line = line!() + 2;
-    refused(line, [ty(F32, &[2, 3])], "dot_general: contracting sizes differ, f32[2,3] . f32[2,3]", |t| {
+    refused(line, [ty(F32, &[2, 3])], "dot: contracting sizes differ, f32[2,3] . f32[2,3]", |t| {
         let product = t[0].dot(&t[0]);
         let wrong_too = product.reshape([17]).argmax(4) + scalar(1u32);
         let sorted = sort_by_key(&[&wrong_too, &product, &t[0]], 9, false);

@@ -377,3 +377,17 @@ fn a_gradient_runs_through_jit() {
     let g: Vec<f64> = step.call((&[1.0, 2.0][..], &[3.0, 4.0][..])).unwrap();
     assert_eq!(g, [60.0, 80.0]);
 }
+
+#[test]
+fn graphs_grow_in_step_with_the_operations() {
+    let ty = [TensorType::new(DType::F32, [8])];
+    let chain = |n: usize| move |x: Tensor| (0..n).fold(x, |x, _| (&x * &x).sin()).sum();
+    let plain = |n| trace(chain(n), &ty).unwrap().nodes().len();
+    let reverse = |n| trace(grad(chain(n)), &ty).unwrap().nodes().len();
+    let forward = |n| trace(move |x: Tensor| jvp(chain(n), x.clone(), x), &ty).unwrap().nodes().len();
+    assert_eq!(plain(200), 401);
+    for nodes in [&reverse as &dyn Fn(usize) -> usize, &forward] {
+        assert_eq!(nodes(400) - nodes(200), 2 * (nodes(200) - nodes(100)));
+        assert!(nodes(200) < 6 * plain(200), "{}", nodes(200));
+    }
+}

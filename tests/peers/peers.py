@@ -54,8 +54,13 @@ def cpu_plugin():
     sys.exit("tandem plugins list shows no cpu plugin")
 
 
-def execute(text, arguments):
-    """Compiles a StableHLO module with JAX's own client and runs it."""
+def example(name):
+    """The path of an example that cargo has built."""
+    return os.path.join(os.path.dirname(TANDEM), "examples", name)
+
+
+def load(text):
+    """Compiles a StableHLO module with JAX's own client: a function from arrays to the list of results."""
     import jax
     from jax._src import compiler
     from jaxlib import _jax
@@ -63,6 +68,15 @@ def execute(text, arguments):
     device = jax.devices()[0]
     options = compiler.get_compile_options(num_replicas=1, num_partitions=1)
     program = device.client.compile_and_load(text, _jax.DeviceList((device,)), options)
-    placed = [jax.device_put(argument, device) for argument in arguments]
-    results = program.execute_sharded(placed).disassemble_into_single_device_arrays()
-    return [np.asarray(result[0]) for result in results]
+
+    def call(*arguments):
+        placed = [jax.device_put(argument, device) for argument in arguments]
+        results = program.execute_sharded(placed).disassemble_into_single_device_arrays()
+        return [result[0] for result in results]
+
+    return call
+
+
+def execute(text, arguments):
+    """Compiles a StableHLO module with JAX's own client and runs it."""
+    return [np.asarray(result) for result in load(text)(*arguments)]

@@ -9,6 +9,9 @@ pub fn run() -> ExitCode {
     let ready = build() && plugin() && peers::install();
     let done = ready
         && succeeds(cargo(&["bench", "--package", "tandem-compile", "--bench", "dispatch"]))
-        && ["plugin", "jaxlib"].iter().all(|platform| succeeds(peers::python(&["bench/snmf.py", platform])));
+        && succeeds(cargo(&["bench", "--package", "tandem-compile", "--bench", "tracing"]))
+        && ["bench/snmf.py", "bench/train_mlp.py"]
+            .iter()
+            .all(|script| ["plugin", "jaxlib"].iter().all(|platform| succeeds(peers::python(&[script, platform]))));
     if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -1,6 +1,7 @@
 //! The project's own commands. `cargo xtask` lists them.
 
 mod bench;
+mod coverage;
 mod demo;
 mod peers;
 mod shell;
@@ -12,7 +13,8 @@ const USAGE: &str = "\
 cargo xtask demo     builds everything, fetches XLA's CPU plugin, factorizes real neural activations with XLA and with
                      faer, and prints how well the two agree
 cargo xtask test     everything that CI runs: format, lints, tests, documentation, outside implementations, demo
-cargo xtask bench    speed side by side with JAX on the same plugin and on jaxlib's own XLA";
+cargo xtask bench    speed side by side with JAX on the same plugin and on jaxlib's own XLA
+cargo xtask coverage which share of the primitives' and transforms' lines the tests reach (needs rustup's llvm-tools)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -20,6 +22,7 @@ fn main() -> ExitCode {
         ["demo"] => demo::run(),
         ["test"] => test::run(),
         ["bench"] => bench::run(),
+        ["coverage"] => coverage::run(),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             ExitCode::SUCCESS

@@ -15,7 +15,7 @@ use crate::trace::{Tensor, at, fail, void};
 /// dtype; they are multiplied from left to right. Spaces do not matter; the ellipsis of numpy is not known here.
 ///
 /// ```
-/// use tandem_compile::numpy::einsum::einsum;
+/// use tandem_compile::einsum;
 /// use tandem_compile::{Tensor, jit};
 ///
 /// let trace = jit(|a: Tensor| einsum("ii", &[&a]));

@@ -117,7 +117,7 @@ kinds! {
     Sort => "sort",
     TopK => "top_k",
     // Products and factors.
-    DotGeneral => "dot_general",
+    DotGeneral => "dot",
     Convolution => "convolution",
     Cholesky => "cholesky",
     TriangularSolve => "triangular_solve",

@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use crate::ops::Tangent;
 use crate::ops::constant::number;
-use crate::trace::{Region, Tensor, fail, leaves};
+use crate::trace::{Region, Tensor, at, fail, leaves};
 use crate::transform::{capture, instantiate, linear_half, pull, rebuilt, same_types};
 use crate::tree::Tree;
 
@@ -27,7 +27,9 @@ pub fn vjp<I: Tree + Clone, O: Tree + Clone>(f: impl FnOnce(I) -> O, primals: I)
     let pullback = move |cotangents: O| {
         let found = leaves(&cotangents);
         match same_types("vjp: cotangents", &leaves(&like), &found, location) {
-            true => rebuilt(&primals, back.pull(&found.into_iter().map(Some).collect::<Vec<_>>())),
+            true => {
+                rebuilt(&primals, at(Some(location), || back.pull(&found.into_iter().map(Some).collect::<Vec<_>>())))
+            }
             false => primals.clone(),
         }
     };
@@ -122,6 +124,6 @@ fn value_and_grad_at<I: Tree + Clone>(
         fail(location, format!("{name}: the function must return one floating-point number, it returns {}", y.ty()));
         return (y, x);
     }
-    let dx = back.pull(&[Some(number(1.0, y.dtype()))]);
+    let dx = at(Some(location), || back.pull(&[Some(number(1.0, y.dtype()))]));
     (y, rebuilt(&x, dx))
 }

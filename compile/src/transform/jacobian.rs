@@ -3,7 +3,7 @@
 use std::panic::Location;
 
 use crate::ops::constant::eye;
-use crate::trace::{Tensor, fail};
+use crate::trace::{Tensor, at, fail};
 use crate::transform::{grad, jvp, linearize, vjp, vmap};
 
 /// The Jacobian of a function of one array, by forward mode: cheap where there are few inputs. The result has the
@@ -24,10 +24,10 @@ pub fn jacfwd(f: impl Fn(Tensor) -> Tensor) -> impl Fn(Tensor) -> Tensor {
             return x;
         }
         let (y, push) = linearize(&f, x.clone());
-        let columns = vmap(push)(basis(&x));
+        let columns = vmap(push)(at(Some(location), || basis(&x)));
         // From [inputs, outputs..] to [outputs.., inputs..].
         let order: Vec<usize> = (1..columns.ndim()).chain([0]).collect();
-        columns.transpose(order).reshape([y.shape(), x.shape()].concat())
+        at(Some(location), || columns.transpose(order).reshape([y.shape(), x.shape()].concat()))
     }
 }
 
@@ -43,7 +43,8 @@ pub fn jacrev(f: impl Fn(Tensor) -> Tensor) -> impl Fn(Tensor) -> Tensor {
         if !differentiable("jacrev", &y, location) {
             return y;
         }
-        vmap(pull)(basis(&y)).reshape([y.shape(), x.shape()].concat())
+        let rows = vmap(pull)(at(Some(location), || basis(&y)));
+        at(Some(location), || rows.reshape([y.shape(), x.shape()].concat()))
     }
 }
 

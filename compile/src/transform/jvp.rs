@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use crate::graph::Graph;
 use crate::ops::Tangent;
-use crate::trace::{Tensor, bind_shared, leaves};
+use crate::trace::{Tensor, at, bind_shared, leaves};
 use crate::transform::{capture, instantiate, rebuilt, replay, same_types};
 use crate::tree::Tree;
 
@@ -29,7 +29,8 @@ pub fn jvp<I: Tree + Clone, O: Tree + Clone>(f: impl FnOnce(I) -> O, primals: I,
     let mut dx: Vec<Tangent> = dx.into_iter().map(differentiable).collect();
     dx.resize(x.len(), None);
     let (y, dy) = push(&graph, &x, &dx);
-    let dy = dy.into_iter().zip(&y).map(|(dy, y)| instantiate(dy, y.ty())).collect();
+    let written = |(dy, y): (Tangent, &Tensor)| instantiate(dy, y.ty());
+    let dy = at(Some(location), || dy.into_iter().zip(&y).map(written).collect());
     (rebuilt(&like, y), rebuilt(&like, dy))
 }
 

@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use crate::graph::{Graph, TensorType};
 use crate::ops::Tangent;
-use crate::trace::{Region, Tensor, leaves, linear_region, region};
+use crate::trace::{Region, Tensor, at, leaves, linear_region, region};
 use crate::transform::{capture, inline, instantiate, push, rebuilt, same_types};
 use crate::tree::Tree;
 
@@ -45,9 +45,8 @@ pub fn linearize<I: Tree + Clone, O: Tree + Clone>(f: impl FnOnce(I) -> O, prima
         let inputs: Vec<Tensor> =
             dx.into_iter().filter(|t| t.dtype().is_float()).chain(linear.captures.iter().cloned()).collect();
         let mut dy = inline(&linear.graph, &inputs).into_iter();
-        let dy =
-            types.iter().zip(mask).map(|(ty, &live)| instantiate(if live { dy.next() } else { None }, ty)).collect();
-        rebuilt(&like, dy)
+        let written = |(ty, &live): (&TensorType, &bool)| instantiate(if live { dy.next() } else { None }, ty);
+        rebuilt(&like, at(Some(location), || types.iter().zip(mask).map(written).collect()))
     };
     (outputs, map)
 }

@@ -63,20 +63,20 @@ fn mapped<I: Tree + Clone, O: Tree + Clone>(
     let (like, region) = at(None, || region(&types, location, |args| f(rebuilt(&x, args))));
     let Some(region) = region else { return like };
     for (tensor, axis) in tensors.iter_mut().zip(in_axes) {
-        *tensor = axis.map_or(tensor.clone(), |axis| move_axis(tensor, axis, 0));
+        *tensor = at(Some(location), || axis.map_or(tensor.clone(), |axis| move_axis(tensor, axis, 0)));
     }
     tensors.extend(region.captures);
     let batched: Vec<bool> = (0..tensors.len()).map(|i| in_axes.get(i).is_some_and(Option::is_some)).collect();
     let (outputs, flags) = spread(&region.graph, &tensors, &batched, size);
     let mut results = Vec::new();
-    for (at, (output, batched)) in outputs.into_iter().zip(flags).enumerate() {
-        let stacked = if batched { output } else { repeated(&output, size) };
-        let axis = out_axes.get(at).copied().unwrap_or(0);
+    for (place, (output, batched)) in outputs.into_iter().zip(flags).enumerate() {
+        let stacked = if batched { output } else { at(Some(location), || repeated(&output, size)) };
+        let axis = out_axes.get(place).copied().unwrap_or(0);
         if axis >= stacked.ndim() {
-            fail(location, format!("vmap: result {at}, {}, has no axis {axis}", stacked.ty()));
+            fail(location, format!("vmap: result {place}, {}, has no axis {axis}", stacked.ty()));
             return like;
         }
-        results.push(move_axis(&stacked, 0, axis));
+        results.push(at(Some(location), || move_axis(&stacked, 0, axis)));
     }
     rebuilt(&like, results)
 }

@@ -138,8 +138,8 @@ fn refusal(
 fn dot_refusals() -> Vec<Refusal> {
     use DType::{Bool, F32, F64};
     vec![
-        refusal("dot_general: dtypes differ, f32[2] . f64[2]", [(F32, &[2]), (F64, &[2])], |x, y| x.dot(y)),
-        refusal("dot_general: defined for numbers, got bool[2]", [(Bool, &[2]), (Bool, &[2])], |x, y| x.dot(y)),
+        refusal("dot: dtypes differ, f32[2] . f64[2]", [(F32, &[2]), (F64, &[2])], |x, y| x.dot(y)),
+        refusal("dot: defined for numbers, got bool[2]", [(Bool, &[2]), (Bool, &[2])], |x, y| x.dot(y)),
         refusal("contracting sizes differ, f32[2] . f32[3]", [(F32, &[2]), (F32, &[3])], |x, y| x.dot(y)),
         refusal("axis 0 does not exist in f32[]", [(F32, &[]), (F32, &[3])], |x, y| x.dot(y)),
         refusal("batch sizes differ", [(F32, &[2, 3]), (F32, &[3, 3])], |x, y| {

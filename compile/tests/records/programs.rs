@@ -102,12 +102,11 @@ fn uses(graph: &Graph, kind: Kind) -> bool {
     graph.nodes().iter().any(|node| node.op.kind() == kind || node.op.subgraphs().iter().any(|g| uses(g, kind)))
 }
 
-/// Every operation is laid to a line of the tests, not to one of the library. (What a transform puts in that belongs to
-/// no line, such as zeros for a missing tangent, may be laid to the transform.)
+/// Every operation is laid to a line of the tests, not to one of the library.
 pub fn lines_are_the_users(graph: &Graph) -> Result<(), String> {
     for node in graph.nodes() {
         let file = node.location.file();
-        if !file.contains("tests/records/") && !file.contains("src/transform/") {
+        if !file.contains("tests/records/") {
             return Err(format!("{} is laid to {}, not to the line that wrote it", node.op.kind(), node.location));
         }
         node.op.subgraphs().into_iter().try_for_each(lines_are_the_users)?;
