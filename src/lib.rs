@@ -46,10 +46,11 @@ pub mod prelude {
     pub use tandem_algos::status::Status;
     pub use tandem_compile::pjrt::{Buffer, Device};
     pub use tandem_compile::{
-        DType, Graph, HostArray, Tensor, TensorType, Tree, checkpoint, concatenate, cond, constant, custom_jvp,
-        custom_vjp, einsum, eye, fori_loop, full, grad, hessian, hvp, iota, jacfwd, jacrev, jit, jvp, linearize,
-        number, ones, optimization_barrier, random, scalar, scan, sort_by_key, stop_gradient, switch, trace, tree,
-        tree_map, tree_map2, value_and_grad, vjp, vmap, vmap_axes, where_, while_loop, zeros,
+        Conv, DType, DotGeneral, Graph, HostArray, Padding, Precision, Tensor, TensorType, Tree, TriangularSolve,
+        Window, checkpoint, concatenate, cond, constant, custom_jvp, custom_vjp, einsum, eye, fori_loop, full, grad,
+        hessian, hvp, iota, jacfwd, jacrev, jit, jvp, kron, linearize, number, ones, optimization_barrier, random,
+        scalar, scan, scan_reversed, sort_by_key, stack, stop_gradient, switch, trace, tree, tree_map, tree_map2,
+        value_and_grad, vjp, vmap, vmap_axes, where_, while_loop, zeros,
     };
 }
 

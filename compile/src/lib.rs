@@ -31,6 +31,9 @@ pub use ops::control::{
     checkpoint, cond, custom_jvp, custom_vjp, fori_loop, map, optimization_barrier, scan, scan_reversed, stop_gradient,
     switch, while_loop,
 };
+pub use ops::convolution::{Conv, Padding};
+pub use ops::dot::{DotGeneral, Precision};
+pub use ops::factor::TriangularSolve;
 pub use ops::join::{concatenate, stack};
 pub use ops::reduce_window::Window;
 pub use ops::sort::{sort_by_key, sort_by_keys};

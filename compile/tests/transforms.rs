@@ -78,6 +78,15 @@ fn derivatives_nest_to_any_order() {
 }
 
 #[test]
+fn the_slope_of_a_power_knows_its_exponent_also_at_zero() {
+    // d/dy d/dx x^y = x^(y-1) (1 + y log x), which is 1/x for y = 0.
+    let slope = |x: Tensor, y: Tensor| grad(|x: Tensor| x.pow(&y))(x);
+    let mixed = move |(x, y): (Tensor, Tensor)| grad(|y: Tensor| slope(x.clone(), y))(y);
+    near(&run(mixed, [2.0, 0.0].map(HostArray::scalar))[0], &[0.5]);
+    near(&run(mixed, [2.0, 3.0].map(HostArray::scalar))[0], &[4.0 * (1.0 + 3.0 * 2f64.ln())]);
+}
+
+#[test]
 fn an_inner_derivative_does_not_confuse_its_variable_with_an_outer_one() {
     // d/dx (x * d/dy (x + y)) = 1, and d/dx (x d/dy (x y)) = 2 x.
     let sum = grad(|x: Tensor| &x * grad(|y: Tensor| &x + y)(scalar(1.0)));
@@ -145,8 +154,9 @@ fn a_while_loop_has_forward_mode_and_says_why_it_has_no_reverse_mode() {
     let f = |x: Tensor| while_loop(x, |x| x.lt(100.0), |x| x.square());
     let x = HostArray::scalar(3.0);
     near(&run(move |x: Tensor| jvp(f, x, scalar(1.0)).1, [x])[0], &[8.0 * 3f64.powi(7)]);
+    near(&run(jacfwd(f), [HostArray::scalar(3.0)])[0], &[8.0 * 3f64.powi(7)]);
     let message = refusal(grad(f), &[TensorType::scalar(DType::F64)]);
-    let line = line!() - 4;
+    let line = line!() - 5;
     assert!(message.starts_with(&format!("{}:{line}: while: no reverse-mode derivative", file!())), "{message}");
     // A loop that the gradient does not pass through is no obstacle.
     let counted = |x: Tensor| {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::shell::{program, quietly, root, succeeds, tandem, target};
+use crate::shell::{cargo, program, quietly, root, succeeds, tandem, target};
 
 const REQUIREMENTS: &str = "tests/peers/requirements.txt";
 
@@ -33,6 +33,13 @@ pub fn python(arguments: &[&str]) -> Command {
     let paths = std::env::join_paths([folder(), scripts]).unwrap_or_default();
     command.env("PYTHONPATH", paths).env("TANDEM", tandem()).env("TF_CPP_MIN_LOG_LEVEL", "3");
     command
+}
+
+/// Writes the functions of the example `referee` with their derivatives, and has JAX judge them.
+pub fn referee() -> bool {
+    let folder = target().join("referee").display().to_string();
+    let example = ["run", "--release", "--quiet", "--package", "tandem-compile", "--example", "referee", "--", &folder];
+    succeeds(cargo(&example)) && succeeds(python(&["tests/peers/transforms.py", &folder]))
 }
 
 /// Whether there is a Python that can install packages.

@@ -85,6 +85,7 @@ pub fn run() -> ExitCode {
     parts.run("exported programs in JAX's client, jaxlib's XLA", absent, || {
         succeeds(peers::python(&["tests/peers/jax_client.py", "jaxlib"]))
     });
+    parts.run("functions and derivatives against JAX", no_peers, peers::referee);
     parts.run("demo", no_plugin, demo::examples);
     parts.report()
 }

@@ -118,9 +118,12 @@ fn whole(quotient: &Tensor) -> Tensor {
     quotient.sign() * quotient.abs().floor()
 }
 
-/// y x^(y-1), and zero where y is: x^0 is 1 also for x = 0.
+/// y x^(y-1), and zero where y is, since x^0 is 1 also for x = 0. Where 1/x overflows, y = 0 would be multiplied with
+/// infinity, and another power of x takes its place; elsewhere the formula stands as it is, because its own derivative
+/// by y is not zero for y = 0.
 fn power_by_base(x: &Tensor, y: &Tensor) -> Tensor {
-    y.eq(0.0).select(0.0, y * x.pow(y - 1.0))
+    let pole = y.eq(0.0) & !(1.0 / x).is_finite();
+    y * x.pow(pole.select(1.0, y - 1.0))
 }
 
 /// log(x) x^y, and zero where x is: 0^y is constant for all positive y.

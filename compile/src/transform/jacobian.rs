@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use crate::ops::constant::eye;
 use crate::trace::{Tensor, at, fail};
-use crate::transform::{grad, jvp, linearize, vjp, vmap};
+use crate::transform::{grad, jvp, vjp, vmap};
 
 /// The Jacobian of a function of one array, by forward mode: cheap where there are few inputs. The result has the
 /// output's axes, then the input's: entry `[i.., j..]` is the derivative of output `i` by input `j`.
@@ -23,11 +23,11 @@ pub fn jacfwd(f: impl Fn(Tensor) -> Tensor) -> impl Fn(Tensor) -> Tensor {
         if !differentiable("jacfwd", &x, location) {
             return x;
         }
-        let (y, push) = linearize(&f, x.clone());
-        let columns = vmap(push)(at(Some(location), || basis(&x)));
+        let columns = vmap(|dx| jvp(&f, x.clone(), dx).1)(at(Some(location), || basis(&x)));
         // From [inputs, outputs..] to [outputs.., inputs..].
         let order: Vec<usize> = (1..columns.ndim()).chain([0]).collect();
-        at(Some(location), || columns.transpose(order).reshape([y.shape(), x.shape()].concat()))
+        let shape = [columns.shape().get(1..).unwrap_or_default(), x.shape()].concat();
+        at(Some(location), || columns.transpose(order).reshape(shape))
     }
 }
 

@@ -10,7 +10,8 @@ use crate::transform::{capture, inline, instantiate, push, rebuilt, same_types};
 use crate::tree::Tree;
 
 /// The value of `f` at `primals`, and the derivative there as a linear function from tangents to tangents. Where many
-/// tangents are pushed forward, the function itself is computed once.
+/// tangents are pushed forward, the function itself is computed once. A `while` that a tangent passes through has no
+/// linear half; [`jvp`](crate::jvp) goes through it.
 #[track_caller]
 pub fn linearize<I: Tree + Clone, O: Tree + Clone>(f: impl FnOnce(I) -> O, primals: I) -> (O, impl Fn(I) -> O) {
     let location = Location::caller();
@@ -18,18 +19,7 @@ pub fn linearize<I: Tree + Clone, O: Tree + Clone>(f: impl FnOnce(I) -> O, prima
     let types: Vec<TensorType> = leaves(&like).iter().map(|t| t.ty().clone()).collect();
     let halves = captured.and_then(|(graph, x)| {
         let active: Vec<bool> = (0..x.len()).map(|i| i < leaves(&primals).len()).collect();
-        // Whatever has no forward mode says so here.
-        region(&[], location, |_| {
-            push(
-                &graph,
-                &x,
-                &x.iter()
-                    .zip(&active)
-                    .map(|(x, &active)| (active && x.dtype().is_float()).then(|| x.clone()))
-                    .collect::<Vec<_>>(),
-            )
-            .0
-        });
+        check_forward_mode(&graph, &x, &active, location);
         linear_half(&graph, &x, &active, location)
     });
     let outputs = match &halves {
@@ -49,6 +39,14 @@ pub fn linearize<I: Tree + Clone, O: Tree + Clone>(f: impl FnOnce(I) -> O, prima
         rebuilt(&like, at(Some(location), || types.iter().zip(mask).map(written).collect()))
     };
     (outputs, map)
+}
+
+/// A linear half may hold what only reverse mode can use. Whatever has no forward mode says so here; what is traced to
+/// find out is dropped.
+fn check_forward_mode(graph: &Graph, x: &[Tensor], active: &[bool], location: &'static Location<'static>) {
+    let tangent = |(x, &active): (&Tensor, &bool)| (active && x.dtype().is_float()).then(|| x.clone());
+    let tangents: Vec<Tangent> = x.iter().zip(active).map(tangent).collect();
+    region(&[], location, |_| push(graph, x, &tangents).0);
 }
 
 /// Runs `graph` on tensors of the current scope and records apart what depends on the tangents of the `active` ones

@@ -12,6 +12,7 @@ use crate::tree::Tree;
 
 use super::barrier::Barrier;
 use super::repeat::active_results;
+use super::wrapped::Wrapped;
 use super::{marked, scattered};
 
 /// A function that is computed again when its derivative is needed. Operands: the function's parameters.
@@ -21,33 +22,14 @@ pub struct Checkpoint {
     pub graph: Graph,
 }
 
-impl Primitive for Checkpoint {
-    fn kind(&self) -> Kind {
-        Kind::Checkpoint
+impl Wrapped for Checkpoint {
+    const KIND: Kind = Kind::Checkpoint;
+
+    fn graph(&self) -> &Graph {
+        &self.graph
     }
 
-    fn attributes(&self) -> String {
-        String::new()
-    }
-
-    fn subgraphs(&self) -> Vec<&Graph> {
-        vec![&self.graph]
-    }
-
-    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>, String> {
-        super::expect("the arguments", &self.graph.param_types(), inputs)?;
-        Ok(self.graph.result_types())
-    }
-
-    fn eval(&self, inputs: &[&HostArray], _: &[TensorType]) -> Vec<HostArray> {
-        self.graph.interpret(inputs)
-    }
-
-    fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], _: &[TensorType]) -> Vec<String> {
-        emitter.inline(&self.graph, &inputs.iter().map(|o| o.name.clone()).collect::<Vec<_>>())
-    }
-
-    fn jvp(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {
+    fn push(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {
         if !is_linearizing() {
             return push(&self.graph, primals, tangents);
         }
@@ -62,12 +44,7 @@ impl Primitive for Checkpoint {
         (again(self, primals), scattered(bind(op, &operands, location), &mask))
     }
 
-    fn transpose(&self, inputs: &[Role], cotangents: &[Tangent]) -> Vec<Tangent> {
-        let known: Vec<Option<Tensor>> = inputs.iter().map(|role| role.known().cloned()).collect();
-        pull(&self.graph, &known, cotangents)
-    }
-
-    fn batch(&self, inputs: &[Tensor], batched: &[bool], size: usize) -> Vec<Tensor> {
+    fn spread(&self, inputs: &[Tensor], batched: &[bool], size: usize) -> Vec<Tensor> {
         let location = Location::caller();
         let (outputs, captured) =
             capture(|x: Vec<Tensor>| spread(&self.graph, &x, batched, size).0, &inputs.to_vec(), location);
@@ -75,10 +52,6 @@ impl Primitive for Checkpoint {
             Some((graph, inputs)) => again(&Checkpoint { graph }, &inputs),
             None => outputs,
         }
-    }
-
-    fn cost(&self, _: &[TensorType], _: &[TensorType]) -> Cost {
-        self.graph.cost()
     }
 }
 

@@ -4,15 +4,14 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::graph::{Graph, TensorType};
-use crate::host::HostArray;
-use crate::ops::{Cost, Kind, Primitive, Role, Tangent, again};
-use crate::stablehlo::{Emitter, Operand};
+use crate::graph::Graph;
+use crate::ops::{Kind, Tangent, again};
 use crate::trace::{Tensor, at, bind, fail, leaves};
-use crate::transform::{capture, instantiate, pull, rebuilt, spread};
+use crate::transform::{capture, instantiate, rebuilt, spread};
 use crate::tree::Tree;
 
 use super::stacked_rule;
+use super::wrapped::Wrapped;
 
 /// From the arguments and their tangents (zeros written out) to the tangents of the results.
 type Rule = dyn Fn(&[Tensor], &[Tensor]) -> Vec<Tensor> + Send + Sync;
@@ -30,33 +29,14 @@ impl fmt::Debug for CustomJvp {
     }
 }
 
-impl Primitive for CustomJvp {
-    fn kind(&self) -> Kind {
-        Kind::CustomJvp
+impl Wrapped for CustomJvp {
+    const KIND: Kind = Kind::CustomJvp;
+
+    fn graph(&self) -> &Graph {
+        &self.graph
     }
 
-    fn attributes(&self) -> String {
-        String::new()
-    }
-
-    fn subgraphs(&self) -> Vec<&Graph> {
-        vec![&self.graph]
-    }
-
-    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>, String> {
-        super::expect("the arguments", &self.graph.param_types(), inputs)?;
-        Ok(self.graph.result_types())
-    }
-
-    fn eval(&self, inputs: &[&HostArray], _: &[TensorType]) -> Vec<HostArray> {
-        self.graph.interpret(inputs)
-    }
-
-    fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], _: &[TensorType]) -> Vec<String> {
-        emitter.inline(&self.graph, &inputs.iter().map(|o| o.name.clone()).collect::<Vec<_>>())
-    }
-
-    fn jvp(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {
+    fn push(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {
         let dx: Vec<Tensor> = tangents.iter().zip(primals).map(|(dx, x)| instantiate(dx.clone(), x.ty())).collect();
         let outputs = again(self, primals);
         let found = at(None, || (self.rule)(primals, &dx));
@@ -70,12 +50,7 @@ impl Primitive for CustomJvp {
         (outputs, found.into_iter().map(|dy| dy.dtype().is_float().then_some(dy)).collect())
     }
 
-    fn transpose(&self, inputs: &[Role], cotangents: &[Tangent]) -> Vec<Tangent> {
-        let known: Vec<Option<Tensor>> = inputs.iter().map(|role| role.known().cloned()).collect();
-        pull(&self.graph, &known, cotangents)
-    }
-
-    fn batch(&self, inputs: &[Tensor], batched: &[bool], size: usize) -> Vec<Tensor> {
+    fn spread(&self, inputs: &[Tensor], batched: &[bool], size: usize) -> Vec<Tensor> {
         let location = Location::caller();
         let flags = batched.to_vec();
         let whole = |x: Vec<Tensor>| super::all_stacked(spread(&self.graph, &x, batched, size), size);
@@ -88,10 +63,6 @@ impl Primitive for CustomJvp {
             stacked_rule(&[x, dx].concat(), &both, size, location, |all| rule(&all[..count], &all[count..]))
         };
         again(&CustomJvp { graph, rule: Arc::new(rule) }, &inputs)
-    }
-
-    fn cost(&self, _: &[TensorType], _: &[TensorType]) -> Cost {
-        self.graph.cost()
     }
 }
 

@@ -10,9 +10,10 @@ use crate::ops::reduce::{Combine, Reduce};
 use crate::ops::{Cost, Kind, Primitive, Role, Tangent, again, not_linear};
 use crate::stablehlo::{Emitter, Operand};
 use crate::trace::{Tensor, at, bind, fail, is_linearizing, leaves};
-use crate::transform::{capture, instantiate, pull, rebuilt, spread};
+use crate::transform::{capture, instantiate, rebuilt, spread};
 use crate::tree::Tree;
 
+use super::wrapped::Wrapped;
 use super::{all_stacked, stacked_rule, types_of};
 
 /// From residuals and the results' cotangents (zeros written out) to the arguments' cotangents.
@@ -33,33 +34,14 @@ impl fmt::Debug for CustomVjp {
     }
 }
 
-impl Primitive for CustomVjp {
-    fn kind(&self) -> Kind {
-        Kind::CustomVjp
+impl Wrapped for CustomVjp {
+    const KIND: Kind = Kind::CustomVjp;
+
+    fn graph(&self) -> &Graph {
+        &self.graph
     }
 
-    fn attributes(&self) -> String {
-        String::new()
-    }
-
-    fn subgraphs(&self) -> Vec<&Graph> {
-        vec![&self.graph]
-    }
-
-    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>, String> {
-        super::expect("the arguments", &self.graph.param_types(), inputs)?;
-        Ok(self.graph.result_types())
-    }
-
-    fn eval(&self, inputs: &[&HostArray], _: &[TensorType]) -> Vec<HostArray> {
-        self.graph.interpret(inputs)
-    }
-
-    fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], _: &[TensorType]) -> Vec<String> {
-        emitter.inline(&self.graph, &inputs.iter().map(|o| o.name.clone()).collect::<Vec<_>>())
-    }
-
-    fn jvp(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {
+    fn push(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {
         let location = Location::caller();
         if !is_linearizing() {
             let message = "custom_vjp: no forward mode, only the reverse-mode rule is written; use custom_jvp for both";
@@ -81,12 +63,7 @@ impl Primitive for CustomVjp {
         (outputs, dy.into_iter().map(|dy| dy.dtype().is_float().then_some(dy)).collect())
     }
 
-    fn transpose(&self, inputs: &[Role], cotangents: &[Tangent]) -> Vec<Tangent> {
-        let known: Vec<Option<Tensor>> = inputs.iter().map(|role| role.known().cloned()).collect();
-        pull(&self.graph, &known, cotangents)
-    }
-
-    fn batch(&self, inputs: &[Tensor], batched: &[bool], size: usize) -> Vec<Tensor> {
+    fn spread(&self, inputs: &[Tensor], batched: &[bool], size: usize) -> Vec<Tensor> {
         let location = Location::caller();
         let flags = batched.to_vec();
         let whole = |x: Vec<Tensor>| all_stacked(spread(&self.graph, &x, batched, size), size);
@@ -95,10 +72,6 @@ impl Primitive for CustomVjp {
         let forward = Arc::clone(&self.forward);
         let forward = move |x: &[Tensor]| stacked_forward(&forward, x, &flags, size, location);
         again(&CustomVjp { graph, forward: Arc::new(forward) }, &inputs)
-    }
-
-    fn cost(&self, _: &[TensorType], _: &[TensorType]) -> Cost {
-        self.graph.cost()
     }
 }
 

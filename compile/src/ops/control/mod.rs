@@ -9,6 +9,7 @@ mod custom_vjp;
 mod repeat;
 mod scan;
 mod scan_linear;
+mod wrapped;
 
 pub use barrier::{Barrier, StopGradient, optimization_barrier, stop_gradient};
 pub use case::{Case, cond, switch};

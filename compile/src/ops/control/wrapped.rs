@@ -1,0 +1,72 @@
+//! What `checkpoint`, `custom_jvp` and `custom_vjp` share: a function that runs as it is, and whose derivative is found in
+//! a way of its own.
+
+use std::fmt;
+
+use crate::graph::{Graph, TensorType};
+use crate::host::HostArray;
+use crate::ops::{Cost, Kind, Primitive, Role, Tangent};
+use crate::stablehlo::{Emitter, Operand};
+use crate::trace::Tensor;
+use crate::transform::pull;
+
+use super::expect;
+
+/// A function with a derivative of its own. Operands: the function's parameters.
+pub(super) trait Wrapped: fmt::Debug + Send + Sync + 'static {
+    const KIND: Kind;
+
+    /// The function.
+    fn graph(&self) -> &Graph;
+
+    /// The jvp rule.
+    fn push(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>);
+
+    /// The batch rule.
+    fn spread(&self, inputs: &[Tensor], batched: &[bool], size: usize) -> Vec<Tensor>;
+}
+
+impl<W: Wrapped> Primitive for W {
+    fn kind(&self) -> Kind {
+        W::KIND
+    }
+
+    fn attributes(&self) -> String {
+        String::new()
+    }
+
+    fn subgraphs(&self) -> Vec<&Graph> {
+        vec![self.graph()]
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>, String> {
+        expect("the arguments", &self.graph().param_types(), inputs)?;
+        Ok(self.graph().result_types())
+    }
+
+    fn eval(&self, inputs: &[&HostArray], _: &[TensorType]) -> Vec<HostArray> {
+        self.graph().interpret(inputs)
+    }
+
+    fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], _: &[TensorType]) -> Vec<String> {
+        emitter.inline(self.graph(), &inputs.iter().map(|o| o.name.clone()).collect::<Vec<_>>())
+    }
+
+    fn jvp(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {
+        self.push(primals, tangents)
+    }
+
+    /// Of a function that is linear itself.
+    fn transpose(&self, inputs: &[Role], cotangents: &[Tangent]) -> Vec<Tangent> {
+        let known: Vec<Option<Tensor>> = inputs.iter().map(|role| role.known().cloned()).collect();
+        pull(self.graph(), &known, cotangents)
+    }
+
+    fn batch(&self, inputs: &[Tensor], batched: &[bool], size: usize) -> Vec<Tensor> {
+        self.spread(inputs, batched, size)
+    }
+
+    fn cost(&self, _: &[TensorType], _: &[TensorType]) -> Cost {
+        self.graph().cost()
+    }
+}
