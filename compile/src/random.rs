@@ -94,6 +94,10 @@ pub fn split(key: impl Key, count: usize) -> Tensor {
 /// draws numbers from: `fold_in(key, &i)`.
 #[track_caller]
 pub fn fold_in(key: impl Key, data: &Tensor) -> Tensor {
+    if data.ndim() != 0 || !data.dtype().is_integer() {
+        fail(Location::caller(), format!("fold_in: an integer scalar expected, got {}", data.ty()));
+        return void(TensorType::new(DType::U32, [2]));
+    }
     let [x0, x1] = threefry(&key, &data.convert(DType::U32), &word(2));
     concatenate(&[&x0.reshape([1]), &x1.reshape([1])], 0)
 }

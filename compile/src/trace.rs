@@ -202,6 +202,14 @@ pub(crate) fn void(like: TensorType) -> Tensor {
     Tensor::void(like)
 }
 
+/// Whether one of the tensors depends on a tangent of the function that is being linearized.
+pub(crate) fn depends_on_tangents(tensors: &[Tensor]) -> bool {
+    TRACER.with_borrow(|tracer| {
+        let innermost = tracer.scopes.last().map(|scope| scope.id);
+        tensors.iter().any(|t| t.place.is_some_and(|place| Some(place.scope) == innermost))
+    })
+}
+
 /// Appends `op` applied to `inputs` to the innermost scope.
 pub(crate) fn bind(op: impl Primitive, inputs: &[&Tensor], location: &'static Location<'static>) -> Vec<Tensor> {
     bind_shared(&(Arc::new(op) as Arc<dyn Primitive>), inputs, location)

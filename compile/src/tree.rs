@@ -1,6 +1,8 @@
 //! What a traced function may take and return: a tensor, or tuples, arrays and vectors of such.
 
-use crate::trace::{Tensor, leaves};
+use std::panic::Location;
+
+use crate::trace::{Tensor, fail, leaves};
 use crate::transform::rebuilt;
 
 /// A structure of tensors that can be taken apart and put together again.
@@ -36,10 +38,15 @@ impl<T: Tree> Tree for Vec<T> {
     }
 
     fn build(leaves: &mut dyn Iterator<Item = Tensor>) -> Option<Self> {
-        let mut leaves = leaves.peekable();
+        let mut leaves = leaves.collect::<Vec<Tensor>>().into_iter();
         let mut items = Vec::new();
-        while leaves.peek().is_some() {
+        while leaves.len() > 0 {
+            let before = leaves.len();
             items.push(T::build(&mut leaves)?);
+            // Of what holds no tensor, nobody knows how many there are.
+            if leaves.len() == before {
+                return None;
+            }
         }
         Some(items)
     }
@@ -105,11 +112,16 @@ pub fn tree_map<T: Tree + Clone>(tree: &T, f: impl FnMut(&Tensor) -> Tensor) -> 
     rebuilt(tree, leaves(tree).iter().map(f).collect())
 }
 
-/// The structure of `first` with what `f` makes of the tensors at the same place in both.
-///
-/// Trees of vectors must be of the same lengths; what one has more than the other is dropped.
+/// The structure of `first` with what `f` makes of the tensors at the same place in both. Trees with different numbers
+/// of tensors (vectors of different lengths) are an error of the trace.
+#[track_caller]
 pub fn tree_map2<T: Tree + Clone>(first: &T, second: &T, mut f: impl FnMut(&Tensor, &Tensor) -> Tensor) -> T {
-    rebuilt(first, leaves(first).iter().zip(&leaves(second)).map(|(x, y)| f(x, y)).collect())
+    let (x, y) = (leaves(first), leaves(second));
+    if x.len() != y.len() {
+        fail(Location::caller(), format!("tree_map2: the trees have {} and {} tensors", x.len(), y.len()));
+        return first.clone();
+    }
+    rebuilt(first, x.iter().zip(&y).map(|(x, y)| f(x, y)).collect())
 }
 
 /// Makes a struct of tensors (or of other trees) something that traced functions take and return: one line after its

@@ -212,6 +212,11 @@ fn what_every_trip_uses_unchanged_is_not_stacked() {
     let graph = trace(grad(f), &types).unwrap();
     assert!(!graph.to_string().contains("f64[50,8,8]"), "{graph}");
     assert!(graph.to_string().contains("f64[50,8]"), "{graph}");
+    // The same behind a branch.
+    let f =
+        |(w, x): (Tensor, Tensor)| fori_loop(0, 50, x, |i, x| cond(&i.lt(25), || w.dot(&x).sin(), || x.clone())).sum();
+    let graph = trace(grad(f), &types).unwrap();
+    assert!(!graph.to_string().contains("f64[50,8,8]"), "{graph}");
 }
 
 #[test]
@@ -332,6 +337,47 @@ fn a_checkpoint_changes_no_derivative_and_keeps_less() {
             .count()
     };
     assert!(stacks(&saved) < stacks(&plain), "{} and {}", stacks(&saved), stacks(&plain));
+}
+
+#[test]
+fn a_checkpoint_holds_what_has_its_own_derivative() {
+    let tripled = || custom_vjp(|x: Tensor| x, |x: Tensor| (x, ()), |(), ct: Tensor| ct * 3.0);
+    let f = move |x: Tensor| checkpoint(|x: Tensor| tripled()(x) * 5.0)(x);
+    near(&run(grad(f), [HostArray::scalar(2.0)])[0], &[15.0]);
+    near(&run(grad(move |x: Tensor| fori_loop(0, 2, x, |_, x| f(x))), [HostArray::scalar(2.0)])[0], &[225.0]);
+    near(&run(grad(move |x: Tensor| vmap(f)(x).sum()), [vector(&[1.0, 2.0])])[0], &[15.0, 15.0]);
+}
+
+#[test]
+fn a_rule_may_differentiate_on_its_own() {
+    // The slope of x^8 by forward mode through a while loop, inside of a rule that is linearized.
+    let power = |x: Tensor| while_loop((x, scalar(0i32)), |(_, n)| n.lt(3), |(x, n)| (x.square(), n + 1)).0;
+    let f = move || {
+        custom_jvp(power, move |x: Tensor, dx: Tensor| {
+            let (y, slope) = jvp(power, x, scalar(1.0));
+            (y, slope * dx)
+        })
+    };
+    near(&run(grad(f()), [HostArray::scalar(2.0)])[0], &[1024.0]);
+    let silent = custom_jvp(
+        |x: Tensor| x.square(),
+        |x: Tensor, dx: Tensor| {
+            let g = custom_vjp(|x: Tensor| x.exp(), |x: Tensor| (x.exp(), x.exp()), |e: Tensor, ct: Tensor| ct * e);
+            let slope = jvp(g, x.clone(), scalar(1.0)).1;
+            (x.square(), slope * dx)
+        },
+    );
+    let message = refusal(grad(silent), &[TensorType::scalar(DType::F64)]);
+    assert!(message.contains("custom_vjp: no forward mode"), "{message}");
+}
+
+#[test]
+fn a_carry_of_another_length_is_refused() {
+    let ty = [TensorType::scalar(DType::F64)];
+    let message = refusal(|x: Tensor| fori_loop(0, 3, vec![x], |_, v| vec![&v[0] + 1.0, &v[0] * 2.0]), &ty);
+    assert!(message.contains("scan: 1 tensors are carried, the step returns 2"), "{message}");
+    let message = refusal(|x: Tensor| fori_loop(-2_000_000_000, 2_000_000_000, x, |_, x| x + 1.0), &ty);
+    assert!(message.contains("scan: 4000000000 trips are more than an i32 counts"), "{message}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::panic::Location;
 
+use crate::dtype::DType;
 use crate::ops::constant::number;
 use crate::trace::{Tensor, fail};
 
@@ -10,8 +11,19 @@ impl Tensor {
     #[track_caller]
     pub fn mean_axes(&self, axes: impl Into<Vec<usize>>) -> Tensor {
         let axes = axes.into();
-        let count = self.count(&axes);
-        self.sum_axes(axes) / count
+        match self.dtype() {
+            DType::F64 | DType::F32 => {
+                let count = self.count(&axes);
+                self.sum_axes(axes) / count
+            }
+            // Neither the sum nor the number of elements may fit into a narrow type.
+            DType::F16 | DType::BF16 => self.convert(DType::F32).mean_axes(axes).convert(self.dtype()),
+            _ => {
+                let message = format!("mean: floating-point numbers expected, got {}; convert them", self.ty());
+                fail(Location::caller(), message);
+                self.clone()
+            }
+        }
     }
 
     /// The mean of all elements; NaN of nothing.
@@ -25,6 +37,9 @@ impl Tensor {
     #[track_caller]
     pub fn var_axes(&self, axes: impl Into<Vec<usize>>) -> Tensor {
         let axes = axes.into();
+        if matches!(self.dtype(), DType::F16 | DType::BF16) {
+            return self.convert(DType::F32).var_axes(axes).convert(self.dtype());
+        }
         let mean = self.mean_axes(axes.clone());
         (self - mean.keep_axes(self, &axes)).square().mean_axes(axes)
     }

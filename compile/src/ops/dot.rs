@@ -294,12 +294,12 @@ fn pairs_match(what: &str, lhs: (&TensorType, &[usize]), rhs: (&TensorType, &[us
 }
 
 impl Tensor {
-    /// The matrix product: contracts the last axis of self with the first of `other`
-    /// (`[m, k] . [k, n] -> [m, n]`, `[k] . [k] -> []`), in full precision.
+    /// The matrix product, in full precision: contracts the last axis of self with the only or second-to-last one of
+    /// `other`, as numpy does (`[m, k] . [k, n] -> [m, n]`, `[k] . [k] -> []`).
     #[track_caller]
     pub fn dot(&self, other: &Tensor) -> Tensor {
         let last = self.ndim().saturating_sub(1);
-        self.contract(other, last, 0)
+        self.contract(other, last, other.ndim().saturating_sub(2))
     }
 
     /// Sums of products over one axis of each operand, in full precision. `a.contract(&b, 1, 1)` is the product

@@ -37,7 +37,7 @@ pub fn vjp<I: Tree + Clone, O: Tree + Clone>(f: impl FnOnce(I) -> O, primals: I)
 }
 
 /// The linear half of a function at a point, to be transposed.
-struct Pullback {
+pub(super) struct Pullback {
     primals: Vec<Tensor>,
     /// The half itself, and which outputs it gives a tangent; `None` after an error.
     linear: Option<(Region, Vec<bool>)>,
@@ -45,7 +45,7 @@ struct Pullback {
 
 impl Pullback {
     /// The cotangents of the primals from those of the outputs.
-    fn pull(&self, cotangents: &[Tangent]) -> Vec<Tensor> {
+    pub(super) fn pull(&self, cotangents: &[Tangent]) -> Vec<Tensor> {
         let Some((linear, mask)) = &self.linear else { return self.primals.clone() };
         let own = linear.graph.params().len() - linear.captures.len();
         let known: Vec<Option<Tensor>> =
@@ -60,7 +60,7 @@ impl Pullback {
 }
 
 /// [`vjp`] at a given line, with the pullback on leaves.
-fn vjp_at<I: Tree + Clone, O: Tree + Clone>(
+pub(super) fn vjp_at<I: Tree + Clone, O: Tree + Clone>(
     f: impl FnOnce(I) -> O,
     primals: &I,
     location: &'static Location<'static>,

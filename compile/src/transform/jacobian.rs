@@ -4,7 +4,9 @@ use std::panic::Location;
 
 use crate::ops::constant::eye;
 use crate::trace::{Tensor, at, fail};
-use crate::transform::{grad, jvp, vjp, vmap};
+use crate::transform::grad::{grad, vjp_at};
+use crate::transform::jvp::{jvp, jvp_at};
+use crate::transform::vmap::mapped;
 
 /// The Jacobian of a function of one array, by forward mode: cheap where there are few inputs. The result has the
 /// output's axes, then the input's: entry `[i.., j..]` is the derivative of output `i` by input `j`.
@@ -23,7 +25,8 @@ pub fn jacfwd(f: impl Fn(Tensor) -> Tensor) -> impl Fn(Tensor) -> Tensor {
         if !differentiable("jacfwd", &x, location) {
             return x;
         }
-        let columns = vmap(|dx| jvp(&f, x.clone(), dx).1)(at(Some(location), || basis(&x)));
+        let push = |dx| jvp_at(&f, x.clone(), dx, location).1;
+        let columns = mapped(push, at(Some(location), || basis(&x)), &[Some(0)], &[], location);
         // From [inputs, outputs..] to [outputs.., inputs..].
         let order: Vec<usize> = (1..columns.ndim()).chain([0]).collect();
         let shape = [columns.shape().get(1..).unwrap_or_default(), x.shape()].concat();
@@ -39,11 +42,12 @@ pub fn jacrev(f: impl Fn(Tensor) -> Tensor) -> impl Fn(Tensor) -> Tensor {
         if !differentiable("jacrev", &x, location) {
             return x;
         }
-        let (y, pull) = vjp(&f, x.clone());
+        let (y, back) = vjp_at(&f, &x, location);
         if !differentiable("jacrev", &y, location) {
             return y;
         }
-        let rows = vmap(pull)(at(Some(location), || basis(&y)));
+        let pull = |ct| at(Some(location), || back.pull(&[Some(ct)]).swap_remove(0));
+        let rows = mapped(pull, at(Some(location), || basis(&y)), &[Some(0)], &[], location);
         at(Some(location), || rows.reshape([y.shape(), x.shape()].concat()))
     }
 }

@@ -4,8 +4,8 @@ use std::panic::Location;
 
 use crate::graph::Graph;
 use crate::ops::Tangent;
-use crate::trace::{Tensor, at, bind_shared, leaves};
-use crate::transform::{capture, instantiate, rebuilt, replay, same_types};
+use crate::trace::{Region, Tensor, at, bind_shared, depends_on_tangents, is_linearizing, leaves, region};
+use crate::transform::{capture, inline, instantiate, rebuilt, replay, same_types};
 use crate::tree::Tree;
 
 /// The value of `f` at `primals`, and its derivative there along `tangents`: how the outputs change per unit of a step
@@ -21,17 +21,41 @@ use crate::tree::Tree;
 /// ```
 #[track_caller]
 pub fn jvp<I: Tree + Clone, O: Tree + Clone>(f: impl FnOnce(I) -> O, primals: I, tangents: I) -> (O, O) {
-    let location = Location::caller();
+    jvp_at(f, primals, tangents, Location::caller())
+}
+
+/// [`jvp`] at a given line.
+pub(super) fn jvp_at<I: Tree + Clone, O: Tree + Clone>(
+    f: impl FnOnce(I) -> O,
+    primals: I,
+    tangents: I,
+    location: &'static Location<'static>,
+) -> (O, O) {
     let dx = leaves(&tangents);
     let same = same_types("jvp: tangents", &leaves(&primals), &dx, location);
     let (like, captured) = capture(f, &primals, location);
     let Some((graph, x)) = captured.filter(|_| same) else { return (like.clone(), like) };
+    let tangents = dx.clone();
     let mut dx: Vec<Tangent> = dx.into_iter().map(differentiable).collect();
     dx.resize(x.len(), None);
-    let (y, dy) = push(&graph, &x, &dx);
-    let written = |(dy, y): (Tangent, &Tensor)| instantiate(dy, y.ty());
-    let dy = at(Some(location), || dy.into_iter().zip(&y).map(written).collect());
+    let pushed = |x: &[Tensor], dx: &[Tangent]| {
+        let (y, dy) = push(&graph, x, dx);
+        let dy: Vec<Tensor> = dy.into_iter().zip(&y).map(|(dy, y)| instantiate(dy, y.ty())).collect();
+        [y, dy].concat()
+    };
+    let mut y = at(Some(location), || match is_linearizing() && !depends_on_tangents(&tangents) {
+        // A derivative for its own sake, in a rule of the user's: none of it is a half of the function around it.
+        true => apart(location, || pushed(&x, &dx)),
+        false => pushed(&x, &dx),
+    });
+    let dy = y.split_off(y.len() / 2);
     (rebuilt(&like, y), rebuilt(&like, dy))
+}
+
+/// What `f` binds, in a scope of its own first and then in the current one.
+fn apart(location: &'static Location<'static>, f: impl FnOnce() -> Vec<Tensor>) -> Vec<Tensor> {
+    let (like, region) = region(&[], location, |_| f());
+    region.map_or(like, |Region { graph, captures }| inline(&graph, &captures))
 }
 
 /// The tensor as a tangent: integers and truth values have none.

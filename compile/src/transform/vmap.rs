@@ -44,7 +44,8 @@ pub fn vmap_axes<I: Tree + Clone, O: Tree + Clone>(
     move |x| mapped(&f, x, &in_axes, &out_axes, location)
 }
 
-fn mapped<I: Tree + Clone, O: Tree + Clone>(
+/// [`vmap_axes`] at a given line.
+pub(super) fn mapped<I: Tree + Clone, O: Tree + Clone>(
     f: impl Fn(I) -> O,
     x: I,
     in_axes: &[Option<usize>],

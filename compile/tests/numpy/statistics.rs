@@ -1,6 +1,6 @@
 //! Means, norms and softmax against their formulas in plain loops, interpreted and compiled.
 
-use tandem_compile::{DType, HostArray, Tensor, grad};
+use tandem_compile::{DType, HostArray, Tensor, TensorType, grad, trace};
 
 use crate::{near, run, vector};
 
@@ -79,6 +79,14 @@ fn nothing_has_no_mean_and_constants_no_variance() {
 }
 
 #[test]
+fn narrow_types_neither_overflow_nor_lose_count() {
+    let many = HostArray::from_fn([70_000], |_| half::f16::from_f32(100.0));
+    assert_eq!(run(|x| x[0].mean(), &[many]), [100.0]);
+    let bf16 = HostArray::from_fn([257], |i| half::bf16::from_f32((i % 2) as f32));
+    assert_eq!(run(|x| x[0].var(), &[bf16]), [0.25]);
+}
+
+#[test]
 fn the_median_is_the_middle() {
     let of = |values: &[f64]| run(|x| x[0].median(0), &[vector(values)])[0];
     assert_eq!(of(&[3.0, 1.0, 2.0]), 2.0);
@@ -93,11 +101,13 @@ fn the_median_is_the_middle() {
 #[test]
 fn what_has_no_answer_is_refused() {
     let message = |f: fn(Tensor) -> Tensor, shape: &[usize]| {
-        let ty = tandem_compile::TensorType::new(DType::F32, shape);
-        tandem_compile::trace(f, &[ty]).unwrap_err().to_string()
+        let ty = TensorType::new(DType::F32, shape);
+        trace(f, &[ty]).unwrap_err().to_string()
     };
     assert!(
         message(|x| x.median(0), &[0]).contains("median: a nonempty axis of floats expected, got axis 0 of f32[0]")
     );
+    let whole = trace(|x: Tensor| x.mean(), &[TensorType::new(DType::I32, [2])]).unwrap_err().to_string();
+    assert!(whole.contains("mean: floating-point numbers expected, got i32[2]; convert them"), "{whole}");
     assert!(message(|x| x.mean_axes([2]), &[3]).contains("sum: axis 2 does not exist in f32[3]"));
 }

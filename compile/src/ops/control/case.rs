@@ -67,11 +67,14 @@ impl Case {
             halves.push(split(branch, &active, wanted, location)?);
         }
         let results = self.branches[0].results().len();
-        let slots = Slots::new(halves.iter().map(|half| half.known.result_types().split_off(results)));
-        let known = halves.iter().zip(&captures).enumerate().map(|(at, (half, captures))| {
+        // What a branch was given, its second half is given too: only what it computed goes through a slot.
+        let own: Vec<Vec<Option<usize>>> = halves.iter().map(|half| given(&half.known, results)).collect();
+        let computed: Vec<Graph> = halves.iter().zip(&own).map(|(half, own)| without_given(&half.known, own)).collect();
+        let slots = Slots::new(computed.iter().map(|known| known.result_types().split_off(results)));
+        let known = computed.iter().zip(&captures).enumerate().map(|(at, (known, captures))| {
             let slots = &slots;
             move || {
-                let mut outputs = inline(&half.known, captures);
+                let mut outputs = inline(known, captures);
                 let residuals = outputs.split_off(results);
                 outputs.extend(slots.fill(at, residuals));
                 outputs
@@ -80,15 +83,30 @@ impl Case {
         let mut outputs = switch_at(location, which, known.collect())?;
         let residuals = outputs.split_off(results);
         let linear = halves.iter().zip(&tangents).enumerate().map(|(at, (half, tangents))| {
-            let (slots, residuals) = (&slots, &residuals);
+            let (slots, residuals, own, captures) = (&slots, &residuals, &own[at], captures[at]);
             move || {
-                let live: Vec<Tensor> = tangents.iter().flatten().cloned().collect();
-                inline(&half.linear, &[live, slots.read(at, residuals)].concat())
+                let live = tangents.iter().flatten().cloned();
+                let mut computed = slots.read(at, residuals).into_iter();
+                let found =
+                    own.iter().filter_map(|own| own.map_or_else(|| computed.next(), |at| Some(captures[at].clone())));
+                inline(&half.linear, &live.chain(found).collect::<Vec<Tensor>>())
             }
         });
         let dy = switch_at(location, which, linear.collect())?;
         Some((outputs, scattered(dy, wanted)))
     }
+}
+
+/// For each residual of a known half (they stand after its own results): which parameter it is, if it is one.
+fn given(known: &Graph, results: usize) -> Vec<Option<usize>> {
+    known.results()[results..].iter().map(|r| known.params().iter().position(|p| p == r)).collect()
+}
+
+/// The known half without those residuals that are parameters.
+fn without_given(known: &Graph, given: &[Option<usize>]) -> Graph {
+    let (own, residuals) = known.results().split_at(known.results().len() - given.len());
+    let computed = residuals.iter().zip(given).filter(|(_, given)| given.is_none()).map(|(&r, _)| r);
+    known.clone().with_results(own.iter().copied().chain(computed).collect())
 }
 
 /// Which of the conditional's residuals belongs to which branch: one slot serves several branches where the types

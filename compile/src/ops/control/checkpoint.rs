@@ -6,8 +6,8 @@ use crate::graph::{Graph, TensorType};
 use crate::host::HostArray;
 use crate::ops::{Cost, Kind, Primitive, Role, Tangent, again, not_linear};
 use crate::stablehlo::{Emitter, Operand};
-use crate::trace::{Tensor, bind, is_linearizing, region};
-use crate::transform::{capture, linear_half, pull, push, rebuilt, spread};
+use crate::trace::{Tensor, bind, is_linearizing, region, trace};
+use crate::transform::{capture, instantiate, linear_half, pull, push, rebuilt, spread};
 use crate::tree::Tree;
 
 use super::barrier::Barrier;
@@ -36,10 +36,8 @@ impl Wrapped for Checkpoint {
         let location = Location::caller();
         let active: Vec<bool> = tangents.iter().map(Option::is_some).collect();
         let live: Vec<Tensor> = tangents.iter().flatten().cloned().collect();
-        let Some(op) = CheckpointTangent::new(&self.graph, active, location) else {
-            return (again(self, primals), vec![None; self.graph.results().len()]);
-        };
-        let mask = op.mask.clone();
+        let mask = active_results(&self.graph, &active, location);
+        let op = CheckpointTangent { graph: self.graph.clone(), active, mask: mask.clone() };
         let operands: Vec<&Tensor> = primals.iter().chain(&live).collect();
         (again(self, primals), scattered(bind(op, &operands, location), &mask))
     }
@@ -65,20 +63,21 @@ pub struct CheckpointTangent {
     active: Vec<bool>,
     /// Which of its results have one.
     mask: Vec<bool>,
-    /// The derivative as a graph of the operands.
-    tangent: Graph,
 }
 
 impl CheckpointTangent {
-    fn new(graph: &Graph, active: Vec<bool>, location: &'static Location<'static>) -> Option<Self> {
-        let mask = active_results(graph, &active, location);
-        let types = [graph.param_types(), marked(&graph.param_types(), &active)].concat();
-        let (_, tangent) = region(&types, location, |mut params| {
-            let tangents = scattered(params.split_off(active.len()), &active);
-            push(graph, &params, &tangents).1.into_iter().flatten().collect::<Vec<Tensor>>()
-        });
-        let tangent = tangent?.graph.without_dead_code();
-        Some(Self { graph: graph.clone(), active, mask, tangent })
+    /// The derivative written out, from the operands: what forward mode needs, and reverse mode does not.
+    fn push(&self, inputs: &[Tensor]) -> Vec<Tensor> {
+        let (x, dx) = inputs.split_at(self.active.len());
+        let (y, dy) = push(&self.graph, x, &scattered(dx.to_vec(), &self.active));
+        let dy: Vec<Tensor> = dy.into_iter().zip(&y).map(|(dy, y)| instantiate(dy, y.ty())).collect();
+        marked(&dy, &self.mask)
+    }
+
+    /// [`push`](Self::push) as a graph; `None` where the function has no forward mode.
+    fn pushed(&self) -> Option<Graph> {
+        let types = [self.graph.param_types(), marked(&self.graph.param_types(), &self.active)].concat();
+        trace(|inputs: Vec<Tensor>| self.push(&inputs), &types).ok()
     }
 }
 
@@ -92,24 +91,36 @@ impl Primitive for CheckpointTangent {
     }
 
     fn subgraphs(&self) -> Vec<&Graph> {
-        vec![&self.graph, &self.tangent]
+        vec![&self.graph]
     }
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>, String> {
-        super::expect("the arguments", &self.tangent.param_types(), inputs)?;
-        Ok(self.tangent.result_types())
+        let params = self.graph.param_types();
+        super::expect("the arguments", &[params.clone(), marked(&params, &self.active)].concat(), inputs)?;
+        Ok(marked(&self.graph.result_types(), &self.mask))
     }
 
-    fn eval(&self, inputs: &[&HostArray], _: &[TensorType]) -> Vec<HostArray> {
-        self.tangent.interpret(inputs)
+    fn eval(&self, inputs: &[&HostArray], outputs: &[TensorType]) -> Vec<HostArray> {
+        match self.pushed() {
+            Some(graph) => graph.interpret(inputs),
+            None => outputs.iter().map(HostArray::zeros).collect(),
+        }
     }
 
-    fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], _: &[TensorType]) -> Vec<String> {
-        emitter.inline(&self.tangent, &inputs.iter().map(|o| o.name.clone()).collect::<Vec<_>>())
+    fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
+        match self.pushed() {
+            Some(graph) => emitter.inline(&graph, &inputs.iter().map(|o| o.name.clone()).collect::<Vec<_>>()),
+            None => outputs.iter().map(|ty| emitter.zeros(ty)).collect(),
+        }
     }
 
     fn jvp(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {
-        push(&self.tangent, primals, tangents)
+        let location = Location::caller();
+        let (outputs, captured) = capture(|x: Vec<Tensor>| self.push(&x), &primals.to_vec(), location);
+        match captured {
+            Some((graph, _)) => push(&graph, primals, tangents),
+            None => (outputs.clone(), vec![None; outputs.len()]),
+        }
     }
 
     /// The function runs once more, behind a barrier: else the compiler would find that it has run already, and keep
@@ -132,11 +143,20 @@ impl Primitive for CheckpointTangent {
     }
 
     fn batch(&self, inputs: &[Tensor], batched: &[bool], size: usize) -> Vec<Tensor> {
-        spread(&self.tangent, inputs, batched, size).0
+        let location = Location::caller();
+        let single = |(x, &batched): (&Tensor, &bool)| match batched {
+            true => x.ty().with_shape(&x.shape()[1..]),
+            false => x.ty().clone(),
+        };
+        let types: Vec<TensorType> = inputs.iter().zip(batched).map(single).collect();
+        match region(&types, location, |x| self.push(&x)) {
+            (_, Some(region)) => spread(&region.graph, inputs, batched, size).0,
+            (outputs, None) => outputs,
+        }
     }
 
     fn cost(&self, _: &[TensorType], _: &[TensorType]) -> Cost {
-        self.tangent.cost()
+        self.graph.cost() * 2.0
     }
 }
 

@@ -112,6 +112,9 @@ impl Primitive for Scan {
         if inputs.len() + 1 != self.body.params().len() || self.carry + self.sliced > inputs.len() {
             return Err(format!("{} operands given", inputs.len()));
         }
+        if i32::try_from(self.length).is_err() {
+            return Err(format!("{} trips are more than an i32 counts", self.length));
+        }
         let (carry, sliced, captures) = self.parts(inputs);
         if let Some(x) = sliced.iter().find(|x| x.shape.first() != Some(&self.length)) {
             return Err(format!("{x} has not the {} slices that the loop takes", self.length));
@@ -383,6 +386,10 @@ pub(super) fn scan_at(
         let slices = params.split_off(1 + init.len());
         let carry = params.split_off(1);
         let (next, stacked) = step(params.swap_remove(0), carry, slices);
+        if next.len() != init.len() {
+            let message = format!("scan: {} tensors are carried, the step returns {}", init.len(), next.len());
+            fail(location, message);
+        }
         [next, stacked].concat()
     });
     let body = body?;
