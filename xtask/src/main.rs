@@ -3,6 +3,7 @@
 mod bench;
 mod coverage;
 mod demo;
+mod fuzz;
 mod peers;
 mod shell;
 mod test;
@@ -14,7 +15,8 @@ cargo xtask demo     builds everything, fetches XLA's CPU plugin, factorizes rea
                      faer, and prints how well the two agree
 cargo xtask test     everything that CI runs: format, lints, tests, documentation, outside implementations, demo
 cargo xtask bench    speed side by side with JAX on the same plugin and on jaxlib's own XLA
-cargo xtask coverage which share of the primitives' and transforms' lines the tests reach (needs rustup's llvm-tools)";
+cargo xtask coverage which share of the primitives' and transforms' lines the tests reach (needs rustup's llvm-tools)
+cargo xtask fuzz     random programs, compiled against interpreted: [--programs N] (10000) [--seed S] (1)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["bench"] => bench::run(),
         ["coverage"] => coverage::run(),
+        ["fuzz", arguments @ ..] => fuzz::run(arguments),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             ExitCode::SUCCESS

@@ -3,6 +3,7 @@
 use crate::dtype::DType;
 use crate::graph::{Graph, TensorType};
 use crate::host::HostArray;
+use crate::ops::compare::compare_type;
 use crate::ops::elementwise::{
     exact_integers, functions, larger, per_element, smaller, spread_all, wrapped, zip_floats,
 };
@@ -136,6 +137,28 @@ fn share(x: &Tensor, other: &Tensor, z: &Tensor) -> Tensor {
     x.eq(z).convert(z.dtype()) / (other.eq(z).convert(z.dtype()) + 1.0)
 }
 
+impl Binary {
+    /// Integer division and its remainder, with a divisor of zero taken out: when XLA folds one at compile time, it takes
+    /// the process with it. What comes in its place is what XLA gives at run time: -1 (all bits set), and the dividend.
+    fn guarded_division(self, emitter: &mut Emitter, inputs: &[Operand], ty: &TensorType) -> String {
+        let (x, y) = (&inputs[0].name, &inputs[1].name);
+        let (whole, flags) = (tensor(ty), tensor(&ty.with_dtype(DType::Bool)));
+        let splat =
+            |emitter: &mut Emitter, text: &str| emitter.op(&format!("stablehlo.constant dense<{text}> : {whole}"));
+        let (zero, one) = (splat(emitter, "0"), splat(emitter, "1"));
+        let kind = compare_type(ty.dtype);
+        let is_zero = emitter.op(&format!("stablehlo.compare EQ, {y}, {zero}, {kind} : ({whole}, {whole}) -> {flags}"));
+        let divisor = emitter.op(&format!("stablehlo.select {is_zero}, {one}, {y} : {flags}, {whole}"));
+        let quotient = emitter.op(&format!("{} {x}, {divisor} : {whole}", self.operation()));
+        let instead = match self {
+            Binary::Rem => x.clone(),
+            _ if ty.dtype == DType::U32 => splat(emitter, "4294967295"),
+            _ => splat(emitter, "-1"),
+        };
+        emitter.op(&format!("stablehlo.select {is_zero}, {instead}, {quotient} : {flags}, {whole}"))
+    }
+}
+
 impl Primitive for Binary {
     fn kind(&self) -> Kind {
         self.kind_of()
@@ -172,6 +195,9 @@ impl Primitive for Binary {
     }
 
     fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
+        if matches!(self, Binary::Div | Binary::Rem) && outputs[0].dtype.is_integer() {
+            return vec![self.guarded_division(emitter, inputs, &outputs[0])];
+        }
         vec![emitter.op(&format!("{} {} : {}", self.operation(), names(inputs), tensor(&outputs[0])))]
     }
 

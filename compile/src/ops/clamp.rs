@@ -72,7 +72,8 @@ impl Primitive for Clamp {
         };
         let from_low = part(&tangents[0], &|| low.gt(x) & low.lt(high));
         let from_x = part(&tangents[1], &|| x.gt(low) & x.lt(high));
-        let from_high = part(&tangents[2], &|| x.gt(high));
+        // Bounds that have crossed leave `high`, also for an x below it.
+        let from_high = part(&tangents[2], &|| x.gt(high) | low.gt(high));
         (y, vec![add(add(from_low, from_x), from_high)])
     }
 

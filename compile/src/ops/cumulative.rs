@@ -133,7 +133,7 @@ impl Primitive for Cumulative {
     }
 
     /// Windows as long as the axis, which the compiler knows for what they are. Against log2(n) shifted additions and
-    /// the tree of [`expanded`](Self::expanded), in f32 on two shared cores: a million elements take 2.1, 52 and 2.5 ms
+    /// the tree of `expanded`, in f32 on two shared cores: a million elements take 2.1, 52 and 2.5 ms
     /// (and 0.1, 0.2 and 0.5 s to compile), a thousand 0.03, 0.03 and 0.02 ms; [1000, 1000] along the last axis 2.4, 13
     /// and 3.5 ms, along the first 2.9, 16 and 1.5 ms. The tree's lead along the first axis (up to 2.7 times) is not
     /// worth four times the compilation.

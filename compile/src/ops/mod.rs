@@ -1,7 +1,7 @@
 //! The primitives: one file per family, and in it everything there is to know about each.
 //!
 //! A primitive is a type that implements [`Primitive`]. The trait has no default methods, so that a primitive
-//! which lacks a rule does not compile. The methods on [`Tensor`](crate::Tensor) that users call stand in the
+//! which lacks a rule does not compile. The methods on [`Tensor`] that users call stand in the
 //! same file, after the rules.
 
 use std::fmt;
