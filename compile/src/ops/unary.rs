@@ -138,6 +138,15 @@ impl Unary {
     }
 }
 
+/// The zeros above the highest one of an i32, counted in a u32: among constants XLA's compiler counts those of negative
+/// numbers wrong (docs/notes/leading-zeros-of-negative-constants.md).
+fn count_as_unsigned(emitter: &mut Emitter, x: &str, ty: &TensorType) -> String {
+    let (signed, unsigned) = (tensor(ty), tensor(&ty.with_dtype(DType::U32)));
+    let bits = emitter.op(&format!("stablehlo.bitcast_convert {x} : ({signed}) -> {unsigned}"));
+    let count = emitter.op(&format!("stablehlo.count_leading_zeros {bits} : {unsigned}"));
+    emitter.op(&format!("stablehlo.bitcast_convert {count} : ({unsigned}) -> {signed}"))
+}
+
 impl Primitive for Unary {
     fn kind(&self) -> Kind {
         self.kind_of()
@@ -172,6 +181,9 @@ impl Primitive for Unary {
     fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
         let x = &inputs[0];
         let operation = self.operation();
+        if *self == Unary::CountLeadingZeros && x.ty.dtype == DType::I32 {
+            return vec![count_as_unsigned(emitter, &x.name, &x.ty)];
+        }
         let ty = match self {
             Unary::IsFinite => signature(inputs, outputs),
             Unary::Erf | Unary::ErfInv => format!("{0} -> {0}", tensor(&outputs[0])),
