@@ -10,7 +10,7 @@ use crate::dtype::DType;
 use crate::eval::{ravel, unravel};
 use crate::graph::{Graph, TensorType};
 use crate::host::HostArray;
-use crate::ops::shape::Broadcast;
+use crate::ops::shape::{Broadcast, broadcast_shapes};
 use crate::ops::wide::Wide;
 use crate::ops::{Cost, Kind, Primitive, Role, Tangent, again, check_axes, join, not_linear};
 use crate::stablehlo::{Emitter, Operand, names, signature};
@@ -351,17 +351,4 @@ impl Tensor {
     pub fn dot_general(&self, other: &Tensor, dot: DotGeneral) -> Tensor {
         bind1(dot, &[self, other], Location::caller())
     }
-}
-
-/// The shape that both shapes broadcast to, aligned at the last axis.
-fn broadcast_shapes(x: &[usize], y: &[usize]) -> Option<Vec<usize>> {
-    let ndim = x.len().max(y.len());
-    let size = |shape: &[usize], axis: usize| (axis + shape.len()).checked_sub(ndim).map_or(1, |own| shape[own]);
-    (0..ndim)
-        .map(|axis| match (size(x, axis), size(y, axis)) {
-            (a, b) if a == b || b == 1 => Some(a),
-            (1, b) => Some(b),
-            _ => None,
-        })
-        .collect()
 }

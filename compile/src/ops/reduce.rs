@@ -7,7 +7,7 @@ use crate::eval::unravel;
 use crate::graph::{Graph, TensorType};
 use crate::host::HostArray;
 use crate::ops::cumulative::Cumulative;
-use crate::ops::shape::Broadcast;
+use crate::ops::shape::{Broadcast, shifted};
 use crate::ops::{Cost, Kind, Primitive, Role, Tangent, again, check_axes, constant_jvp, join, linear_jvp, not_linear};
 use crate::stablehlo::{Emitter, Operand, tensor};
 use crate::trace::{Tensor, bind1};
@@ -40,11 +40,6 @@ pub(crate) fn offsets(shape: &[usize], axes: &[usize]) -> Vec<usize> {
     let strides: Vec<usize> = axes.iter().map(|&axis| shape[axis + 1..].iter().product()).collect();
     let offset = |at| unravel(at, &sizes).iter().zip(&strides).map(|(i, stride)| i * stride).sum();
     (0..sizes.iter().product()).map(offset).collect()
-}
-
-/// The axes as the operation on many problems at once has them.
-pub(crate) fn shifted(axes: &[usize]) -> Vec<usize> {
-    axes.iter().map(|axis| axis + 1).collect()
 }
 
 impl Reduce {

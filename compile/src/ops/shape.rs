@@ -206,24 +206,24 @@ pub(crate) fn broadcast_together(x: &Tensor, y: &Tensor, location: &'static Loca
     if x.shape() == y.shape() {
         return (x.clone(), y.clone());
     }
-    let ndim = x.ndim().max(y.ndim());
-    let size = |t: &Tensor, axis: usize| match (axis + t.ndim()).checked_sub(ndim) {
-        Some(own) => t.shape()[own],
-        None => 1,
-    };
-    let common: Option<Vec<usize>> = (0..ndim)
-        .map(|axis| match (size(x, axis), size(y, axis)) {
-            (a, b) if a == b => Some(a),
-            (1, b) => Some(b),
-            (a, 1) => Some(a),
-            _ => None,
-        })
-        .collect();
-    match common {
+    match broadcast_shapes(x.shape(), y.shape()) {
         Some(shape) => (broadcast(x, &shape, location), broadcast(y, &shape, location)),
         // The operation's own type rule reports it, with its name.
         None => (x.clone(), y.clone()),
     }
+}
+
+/// The shape that both shapes broadcast to, aligned at the last axis.
+pub(crate) fn broadcast_shapes(x: &[usize], y: &[usize]) -> Option<Vec<usize>> {
+    let ndim = x.len().max(y.len());
+    let size = |shape: &[usize], axis: usize| (axis + shape.len()).checked_sub(ndim).map_or(1, |own| shape[own]);
+    (0..ndim)
+        .map(|axis| match (size(x, axis), size(y, axis)) {
+            (a, b) if a == b || b == 1 => Some(a),
+            (1, b) => Some(b),
+            _ => None,
+        })
+        .collect()
 }
 
 fn broadcast(x: &Tensor, shape: &[usize], location: &'static Location<'static>) -> Tensor {

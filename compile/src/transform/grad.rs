@@ -5,7 +5,7 @@ use std::panic::Location;
 use crate::ops::Tangent;
 use crate::ops::constant::number;
 use crate::trace::{Region, Tensor, at, fail, leaves};
-use crate::transform::{capture, instantiate, linear_half, pull, rebuilt, same_types};
+use crate::transform::{capture, instantiate, linear_half, rebuilt, same_types};
 use crate::tree::Tree;
 
 /// The value of `f` at `primals`, and the transpose of its derivative there: a function from cotangents of the outputs
@@ -47,12 +47,9 @@ impl Pullback {
     /// The cotangents of the primals from those of the outputs.
     pub(super) fn pull(&self, cotangents: &[Tangent]) -> Vec<Tensor> {
         let Some((linear, mask)) = &self.linear else { return self.primals.clone() };
-        let own = linear.graph.params().len() - linear.captures.len();
-        let known: Vec<Option<Tensor>> =
-            vec![None; own].into_iter().chain(linear.captures.iter().cloned().map(Some)).collect();
         let live: Vec<Tangent> =
             cotangents.iter().zip(mask).filter(|(_, mask)| **mask).map(|(ct, _)| ct.clone()).collect();
-        let mut found = pull(&linear.graph, &known, &live).into_iter();
+        let mut found = linear.pull(&live).into_iter();
         let cotangent =
             |x: &Tensor| instantiate(if x.dtype().is_float() { found.next().flatten() } else { None }, x.ty());
         self.primals.iter().map(cotangent).collect()

@@ -2,7 +2,7 @@
 
 use crate::graph::Graph;
 use crate::ops::{Role, Tangent};
-use crate::trace::{Tensor, at, bind_shared};
+use crate::trace::{Region, Tensor, at, bind_shared};
 use crate::transform::add;
 
 /// The transpose of a linear graph: the cotangents of the parameters that are linear, from those of the results. A
@@ -49,4 +49,16 @@ pub(crate) fn pull(graph: &Graph, known: &[Option<Tensor>], cotangents: &[Tangen
         });
     }
     graph.params().iter().map(|p| sums[p.index()].clone()).collect()
+}
+
+impl Region {
+    /// The cotangents of a linear half's own parameters; what it captured are its coefficients.
+    pub(crate) fn pull(&self, cotangents: &[Tangent]) -> Vec<Tangent> {
+        let own = self.graph.params().len() - self.captures.len();
+        let known: Vec<Option<Tensor>> =
+            vec![None; own].into_iter().chain(self.captures.iter().cloned().map(Some)).collect();
+        let mut found = pull(&self.graph, &known, cotangents);
+        found.truncate(own);
+        found
+    }
 }

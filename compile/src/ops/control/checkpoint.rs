@@ -7,11 +7,12 @@ use crate::host::HostArray;
 use crate::ops::{Cost, Kind, Primitive, Role, Tangent, again, not_linear};
 use crate::stablehlo::{Emitter, Operand};
 use crate::trace::{Tensor, bind, is_linearizing, region, trace};
-use crate::transform::{capture, instantiate, linear_half, pull, push, rebuilt, spread};
+use crate::transform::{capture, instantiate, linear_half, push, rebuilt, spread};
 use crate::tree::Tree;
 
 use super::barrier::Barrier;
 use super::repeat::active_results;
+use super::unknown;
 use super::wrapped::Wrapped;
 use super::{marked, scattered};
 
@@ -103,14 +104,14 @@ impl Primitive for CheckpointTangent {
     fn eval(&self, inputs: &[&HostArray], outputs: &[TensorType]) -> Vec<HostArray> {
         match self.pushed() {
             Some(graph) => graph.interpret(inputs),
-            None => outputs.iter().map(HostArray::zeros).collect(),
+            None => unknown::eval(outputs),
         }
     }
 
     fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
         match self.pushed() {
             Some(graph) => emitter.inline(&graph, &inputs.iter().map(|o| o.name.clone()).collect::<Vec<_>>()),
-            None => outputs.iter().map(|ty| emitter.zeros(ty)).collect(),
+            None => unknown::stablehlo(emitter, outputs),
         }
     }
 
@@ -135,11 +136,7 @@ impl Primitive for CheckpointTangent {
         let Some((_, linear, _)) = linear_half(&self.graph, &guarded, &self.active, Location::caller()) else {
             return vec![None; inputs.len()];
         };
-        let own = linear.graph.params().len() - linear.captures.len();
-        let known = vec![None; own].into_iter().chain(linear.captures.into_iter().map(Some)).collect::<Vec<_>>();
-        let mut found = pull(&linear.graph, &known, &cotangents);
-        found.truncate(own);
-        [vec![None; primals.len()], found].concat()
+        [vec![None; primals.len()], linear.pull(&cotangents)].concat()
     }
 
     fn batch(&self, inputs: &[Tensor], batched: &[bool], size: usize) -> Vec<Tensor> {

@@ -13,6 +13,7 @@ use crate::trace::{Tensor, at, bind, fail, is_linearizing, leaves};
 use crate::transform::{capture, instantiate, rebuilt, spread};
 use crate::tree::Tree;
 
+use super::unknown;
 use super::wrapped::Wrapped;
 use super::{all_stacked, stacked_rule, types_of};
 
@@ -144,13 +145,13 @@ impl Primitive for Pullback {
         }
     }
 
-    /// Zeros: reached by no program, since the rules that would bring it there report an error.
+    /// Reached by no program, since the rules that would bring it there report an error.
     fn eval(&self, _: &[&HostArray], outputs: &[TensorType]) -> Vec<HostArray> {
-        outputs.iter().map(HostArray::zeros).collect()
+        unknown::eval(outputs)
     }
 
     fn stablehlo(&self, emitter: &mut Emitter, _: &[Operand], outputs: &[TensorType]) -> Vec<String> {
-        outputs.iter().map(|ty| emitter.zeros(ty)).collect()
+        unknown::stablehlo(emitter, outputs)
     }
 
     fn jvp(&self, primals: &[Tensor], _: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {

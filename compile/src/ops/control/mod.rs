@@ -9,6 +9,7 @@ mod custom_vjp;
 mod repeat;
 mod scan;
 mod scan_linear;
+mod unknown;
 mod wrapped;
 
 pub use barrier::{Barrier, StopGradient, optimization_barrier, stop_gradient};
