@@ -1,6 +1,6 @@
 //! Functions of single elements: of floats, integers, truth values; comparison, choice, conversion.
 
-use tandem_compile::{DType, TensorType};
+use tandem_compile::{DType, TensorType, optimization_barrier};
 
 use crate::program::Step;
 use crate::writer::{LARGEST, Value, Writer, emit};
@@ -47,7 +47,7 @@ fn beside(w: &Writer, selector: u16, a: &Value) -> Option<Value> {
 pub fn smooth(w: &Writer, s: &Step) -> Option<()> {
     let a = w.pick(s.operands[0], is_float)?;
     let b = a.bound;
-    match s.below(0, 18) {
+    match s.below(0, 19) {
         0 => emit!(w, b; [a] -&a),
         1 => emit!(w, 1.0; [a] a.sin()),
         2 => emit!(w, 1.0; [a] a.cos()),
@@ -65,6 +65,7 @@ pub fn smooth(w: &Writer, s: &Step) -> Option<()> {
         14 => emit!(w, 1.6; [a] a.sin().tan()),
         15 => emit!(w, b * b; [a] a.square()),
         16 => emit!(w, b + 1.5; [a] &a * 0.5 + 1.5),
+        17 => emit!(w, b; [a] optimization_barrier(&a)),
         _ => emit!(w, b; [a] a.abs()),
     };
     Some(())
@@ -105,7 +106,8 @@ pub fn float_pair(w: &Writer, s: &Step) -> Option<()> {
         10 => emit!(w, 3.2; [a, b] a.atan2(&b)),
         11 => emit!(w, m.max(10.0) + 0.1; [a, b] (a.abs() + 0.1).pow(b.tanh())),
         12 => emit!(w, f64::INFINITY; [a, b] &a / &b),
-        _ => emit!(w, m; [a, b] &a % &b),
+        // Between two jumps a remainder goes at most as far as its modulus: near zero differences see nothing but jumps.
+        _ => emit!(w, m; [a, b] &a % (b.abs() + 0.5)),
     };
     Some(())
 }

@@ -7,6 +7,7 @@
 mod arrange;
 mod checks;
 mod control;
+mod coverage;
 mod derivatives;
 mod elementwise;
 mod findings;
@@ -99,7 +100,8 @@ fn part(at: u64) {
     let failed = RefCell::new(None::<String>);
     let start = Instant::now();
     // Should the compiler take the process with it, the program that did it is there.
-    let current = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("random_program_{at}.txt"));
+    let current =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("random_program_{}_{at}.txt", std::process::id()));
     let found = runner.run(&programs(), |program| {
         fs::write(&current, format!("{}\n{program:?}\n", checks::text(&program)))
             .map_err(|error| TestCaseError::fail(error.to_string()))?;
