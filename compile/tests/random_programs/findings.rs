@@ -1,7 +1,7 @@
 //! What random programs have found in XLA, each as the smallest program that shows it.
 
 use tandem_compile::pjrt::Device;
-use tandem_compile::{Tensor, jit, scalar};
+use tandem_compile::{Conv, HostArray, Padding, Tensor, jit, scalar};
 
 /// XLA's compiler divides constants by themselves, and zero by zero ended the process (SIGFPE): see
 /// `docs/notes/constant-division-by-zero.md`. The lowering of integer division takes a zero out of its way.
@@ -26,4 +26,36 @@ fn leading_zeros_of_a_constant_are_those_of_an_argument() {
     let running = jit(|x: Tensor| x.count_leading_zeros()).on(&device);
     let run: i32 = running.call(-1).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!((folded, run), (0, 0));
+}
+
+/// XLA's CPU plugin reads beyond an input that negative padding crops: see `docs/notes/negative-padding.md`. The lowering
+/// crops it in an operation of its own.
+#[test]
+fn a_convolution_with_negative_padding_reads_its_input_alone() {
+    let device = Device::cpu().unwrap_or_else(|error| panic!("{error}"));
+    let conv = |padding: (i64, i64), stride: usize, dilation: usize| {
+        let how = Conv {
+            strides: vec![stride],
+            padding: Padding::Explicit(vec![padding]),
+            lhs_dilation: vec![dilation],
+            ..Conv::default()
+        };
+        move |(x, w): (Tensor, Tensor)| x.conv(&w, how.clone())
+    };
+    // In f64 another kernel is at work, which does not.
+    let x = HostArray::from_fn([3, 3, 7], |i| (i % 11) as f32 - 4.0);
+    let w = HostArray::from_fn([1, 3, 3], |i| (i % 5) as f32 - 2.0);
+    for (padding, stride, dilation) in
+        [((-1, 1), 2, 1), ((-2, 3), 1, 1), ((1, -2), 2, 1), ((-1, 0), 2, 3), ((-3, -2), 3, 2), ((-9, 12), 1, 1)]
+    {
+        let f = conv(padding, stride, dilation);
+        let traced = jit(f).on(&device).lower((&x, &w)).unwrap_or_else(|error| panic!("{error}"));
+        let graph = traced.graph();
+        let arguments = [x.clone(), w.clone()];
+        let expected = graph.eval(&arguments).unwrap_or_else(|error| panic!("{error}"));
+        let executable = graph.compile(&device).unwrap_or_else(|error| panic!("{error}"));
+        let found = executable.run(&device, &arguments).unwrap_or_else(|error| panic!("{error}"));
+        // Small whole numbers: every sum is exact.
+        assert_eq!(found, expected, "padding {padding:?}, stride {stride}, dilation {dilation}");
+    }
 }
