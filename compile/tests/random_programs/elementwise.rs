@@ -222,7 +222,10 @@ pub fn convert(w: &Writer, s: &Step) -> Option<()> {
         _ => a.bound,
     };
     match s.below(1, 6) {
-        0 if is_float(a.ty()) && a.ty().dtype == F32 => emit!(w, 0.0; [a] a.bitcast(DType::I32)),
+        // Which of its many bit patterns NaN has means nothing.
+        0 if is_float(a.ty()) && a.ty().dtype == F32 => {
+            emit!(w, 0.0; [a] a.is_nan().select(0.0, a).bitcast(DType::I32))
+        }
         1 if is_number(a.ty()) && dtype != Bool => emit!(w, 40.0; [a, dtype] a.clamp(0, 5).convert(dtype)),
         _ => emit!(w, bound; [a, dtype] a.convert(dtype)),
     };
