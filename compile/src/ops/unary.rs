@@ -184,6 +184,9 @@ impl Primitive for Unary {
         if *self == Unary::CountLeadingZeros && x.ty.dtype == DType::I32 {
             return vec![count_as_unsigned(emitter, &x.name, &x.ty)];
         }
+        if *self == Unary::Abs && x.ty.dtype.is_integer() {
+            return vec![magnitude(emitter, &x.name, &x.ty)];
+        }
         let ty = match self {
             Unary::IsFinite => signature(inputs, outputs),
             Unary::Erf | Unary::ErfInv => format!("{0} -> {0}", tensor(&outputs[0])),
@@ -224,6 +227,17 @@ impl Primitive for Unary {
         use Unary::{Abs, Neg};
         per_element(!self.is_step() && !matches!(self, Abs | Neg), inputs, outputs)
     }
+}
+
+/// The larger of an integer and its negative, written out: XLA takes what `stablehlo.abs` gives for non-negative, which the
+/// magnitude of the smallest integer is not, and then leaves out the clamping of positions (`docs/notes/negative-magnitude.md`).
+fn magnitude(emitter: &mut Emitter, x: &str, ty: &TensorType) -> String {
+    let zero = emitter.zeros(ty);
+    let shown = tensor(ty);
+    let negated = emitter.op(&format!("stablehlo.negate {x} : {shown}"));
+    let truth = tensor(&ty.with_dtype(DType::Bool));
+    let below = emitter.op(&format!("stablehlo.compare LT, {x}, {zero}, SIGNED : ({shown}, {shown}) -> {truth}"));
+    emitter.op(&format!("stablehlo.select {below}, {negated}, {x} : {truth}, {shown}"))
 }
 
 macro_rules! methods {
