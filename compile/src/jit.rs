@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use crate::arguments::{Arguments, Input, Results};
 use crate::error::Result;
 use crate::graph::{Graph, TensorType};
+use crate::native::Lowering;
 use crate::pjrt::{Buffer, Device, Executable};
-use crate::stablehlo::module;
+use crate::stablehlo::{Module, module};
 use crate::trace::trace;
 use crate::tree::Tree;
 
@@ -110,7 +111,8 @@ impl<I: Tree, O: Tree, F: Fn(I) -> O> Jit<F, I, O> {
         if let Some(executable) = place.as_ref() {
             return Ok(executable.clone());
         }
-        let executable = self.device()?.compile(&self.trace(&signature)?.stablehlo())?;
+        let device = self.device()?;
+        let executable = device.compile_module(&self.trace(&signature)?.module(device.lowering()))?;
         self.compilations.fetch_add(1, Ordering::Relaxed);
         Ok(place.insert(executable).clone())
     }
@@ -133,24 +135,29 @@ impl Lowered {
         &self.graph
     }
 
-    /// The module that the compiler is given.
+    /// The text of the portable module: what a device with [`Lowering::Portable`] is given.
     pub fn stablehlo(&self) -> String {
-        module(&self.graph, "main", &self.donated)
+        self.module(Lowering::Portable).text
+    }
+
+    /// The module that a device with that lowering is given.
+    pub fn module(&self, lowering: Lowering) -> Module {
+        module(&self.graph, "main", &self.donated, lowering)
     }
 }
 
 impl Graph {
-    /// Compiles the graph for `device`.
+    /// Compiles the graph for `device`, lowered as the device says ([`Device::lowering`]).
     ///
     /// # Errors
     /// What the plugin reports.
     pub fn compile(&self, device: &Device) -> Result<Executable> {
-        device.compile(&self.stablehlo())
+        device.compile_module(&module(self, "main", &[], device.lowering()))
     }
 
-    /// The graph as the text of a StableHLO module.
+    /// The graph as the text of a portable StableHLO module.
     pub fn stablehlo(&self) -> String {
-        module(self, "main", &[])
+        module(self, "main", &[], Lowering::Portable).text
     }
 }
 

@@ -9,6 +9,7 @@ mod eval;
 pub mod graph;
 pub mod host;
 mod jit;
+pub mod native;
 mod numpy;
 pub mod ops;
 pub mod pjrt;
@@ -24,12 +25,13 @@ pub use error::{Error, Result};
 pub use graph::{Graph, TensorType};
 pub use host::{HostArray, HostData};
 pub use jit::{Jit, Lowered, jit};
+pub use native::Lowering;
 pub use numpy::{einsum, kron, where_};
 pub use ops::binary::Operator;
 pub use ops::constant::{constant, eye, full, iota, number, ones, scalar, zeros};
 pub use ops::control::{
-    checkpoint, cond, custom_jvp, custom_vjp, fori_loop, map, optimization_barrier, scan, scan_reversed, stop_gradient,
-    switch, while_loop,
+    checkpoint, cond, custom_jvp, custom_vjp, fori_loop, kernel, map, optimization_barrier, scan, scan_reversed,
+    stop_gradient, switch, while_loop,
 };
 pub use ops::convolution::{Conv, Padding};
 pub use ops::dot::{DotGeneral, Precision};

@@ -8,6 +8,7 @@ use std::panic::Location;
 
 use crate::graph::{Graph, TensorType};
 use crate::host::{HostArray, HostData};
+use crate::native::{Handler, Lowering};
 
 /// An operand of an operation: its name in the module and its type.
 #[derive(Debug, Clone)]
@@ -18,9 +19,19 @@ pub struct Operand {
     pub ty: TensorType,
 }
 
-/// The text of a module whose `@main` computes `graph`. `donated[i]` lets the compiler reuse argument `i`'s memory.
-pub fn module(graph: &Graph, name: &str, donated: &[bool]) -> String {
-    let mut emitter = Emitter { out: String::new(), depth: 2, next: 0, location: Location::caller() };
+/// A StableHLO module, and the native kernels that it calls.
+#[derive(Debug, Clone)]
+pub struct Module {
+    /// The module's text.
+    pub text: String,
+    /// What has to be registered with the plugin before the text is compiled, each once.
+    pub kernels: Vec<Handler>,
+}
+
+/// The module whose `@main` computes `graph`. `donated[i]` lets the compiler reuse argument `i`'s memory.
+pub fn module(graph: &Graph, name: &str, donated: &[bool], lowering: Lowering) -> Module {
+    let mut emitter =
+        Emitter { out: String::new(), depth: 2, next: 0, location: Location::caller(), lowering, kernels: Vec::new() };
     let params: Vec<String> = (0..graph.params().len()).map(|i| format!("%arg{i}")).collect();
     let results = emitter.graph(graph, &params);
     let arguments: Vec<String> = graph
@@ -36,9 +47,10 @@ pub fn module(graph: &Graph, name: &str, donated: &[bool]) -> String {
     let body = emitter.out;
     let returned = if results.is_empty() { String::new() } else { format!(" {} : {types}", results.join(", ")) };
     let arguments = arguments.join(", ");
-    format!(
+    let text = format!(
         "module @{name} {{\n  func.func public @main({arguments}) -> ({types}) {{\n{body}    return{returned}\n  }}\n}}\n"
-    )
+    );
+    Module { text, kernels: emitter.kernels }
 }
 
 /// Writes operations, naming each value once, with the source location of the node being lowered.
@@ -48,9 +60,43 @@ pub struct Emitter {
     depth: usize,
     next: usize,
     location: &'static Location<'static>,
+    lowering: Lowering,
+    kernels: Vec<Handler>,
 }
 
 impl Emitter {
+    /// Whether the program may call native kernels.
+    pub fn is_native(&self) -> bool {
+        self.lowering == Lowering::Native
+    }
+
+    /// Writes a call of a native kernel and returns the names of its results. All arrays are row-major.
+    pub fn call(&mut self, kernel: Handler, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
+        if !self.kernels.iter().any(|known| known.name() == kernel.name()) {
+            self.kernels.push(kernel);
+        }
+        let layout = |ty: &TensorType| {
+            let order: Vec<usize> = (0..ty.ndim()).rev().collect();
+            match ty.ndim() {
+                0 => "dense<> : tensor<0xindex>".to_owned(),
+                ndim => format!("dense<{order:?}> : tensor<{ndim}xindex>"),
+            }
+        };
+        let layouts = |types: &mut dyn Iterator<Item = &TensorType>| types.map(layout).collect::<Vec<_>>().join(", ");
+        self.ops(
+            outputs.len(),
+            &format!(
+                "stablehlo.custom_call @{}({}) {{api_version = 4 : i32, backend_config = {{}}, \
+                 operand_layouts = [{}], result_layouts = [{}]}} : {}",
+                kernel.name(),
+                names(inputs),
+                layouts(&mut inputs.iter().map(|x| &x.ty)),
+                layouts(&mut outputs.iter()),
+                signature(inputs, outputs),
+            ),
+        )
+    }
+
     /// Writes an operation with one result and returns the result's name.
     pub fn op(&mut self, operation: &str) -> String {
         let name = self.fresh();

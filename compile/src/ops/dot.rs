@@ -10,6 +10,7 @@ use crate::dtype::DType;
 use crate::eval::{ravel, unravel};
 use crate::graph::{Graph, TensorType};
 use crate::host::HostArray;
+use crate::native::product;
 use crate::ops::shape::{Broadcast, broadcast_shapes};
 use crate::ops::wide::Wide;
 use crate::ops::{Cost, Kind, Primitive, Role, Tangent, again, check_axes, join, not_linear};
@@ -115,6 +116,9 @@ impl Primitive for DotGeneral {
     }
 
     fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
+        if let Some(name) = product::lowered(self, emitter, [&inputs[0], &inputs[1]], &outputs[0]) {
+            return vec![name];
+        }
         let batch = match self.lhs_batch.is_empty() {
             true => String::new(),
             false => format!("batching_dims = [{}] x [{}], ", join(&self.lhs_batch), join(&self.rhs_batch)),

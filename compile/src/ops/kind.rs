@@ -130,6 +130,7 @@ kinds! {
     CustomJvp => "custom_jvp",
     CustomVjp => "custom_vjp",
     Checkpoint => "checkpoint",
+    Kernel => "kernel",
 }
 
 impl fmt::Display for Kind {

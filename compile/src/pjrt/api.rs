@@ -43,8 +43,21 @@ impl Api {
         // SAFETY: the table's function at A::INDEX takes A, by the contract of `Call`.
         let function = unsafe { self.function::<A, *mut raw::Error>()? };
         // SAFETY: the caller vouches for the pointers.
-        let error = unsafe { function(args) };
-        if error.is_null() { Ok(()) } else { Err(self.error(A::NAME, error)) }
+        unsafe { self.checked(A::NAME, function(args)) }
+    }
+
+    /// What the plugin's function `name` returned, as a result.
+    ///
+    /// # Safety
+    /// `error` is null or an error of this plugin's, given away.
+    pub unsafe fn checked(&self, name: &'static str, error: *mut raw::Error) -> Result<()> {
+        if error.is_null() { Ok(()) } else { Err(self.error(name, error)) }
+    }
+
+    /// The first of the plugin's extensions, or null.
+    pub fn extensions(&self) -> *const c_void {
+        // SAFETY: the table lives as long as the process, and has had extensions since the first release.
+        unsafe { (*self.table).extension_start }
     }
 
     /// Calls a destructor; what it reports is of no use to anyone.

@@ -3,9 +3,11 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::api::{Api, list, text};
+use super::ffi;
 use super::plugin::Plugin;
 use super::raw::{self, named_value};
 use crate::error::{Error, Result};
+use crate::native::Handler;
 
 static CLIENTS: Mutex<Vec<&'static Client>> = Mutex::new(Vec::new());
 
@@ -19,6 +21,8 @@ pub(crate) struct Client {
     pub platform: String,
     pub platform_version: String,
     pub kind: String,
+    /// The native kernels that the plugin knows of by now.
+    kernels: Mutex<Vec<&'static str>>,
 }
 
 // SAFETY: a PJRT client and its devices may be used from any thread, by PJRT's contract; the rest is plain data.
@@ -43,13 +47,38 @@ impl Client {
         self.plugin.api()
     }
 
+    /// Whether programs of this plugin can call native kernels: it is XLA's for the CPU, with its interface for them.
+    pub fn takes_kernels(&self) -> bool {
+        self.platform == "cpu" && ffi::Extension::of(self.api()).is_some()
+    }
+
+    /// Makes a kernel known to the plugin, once.
+    pub fn register(&self, kernel: Handler) -> Result<()> {
+        let mut known = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.contains(&kernel.name()) {
+            return Ok(());
+        }
+        match ffi::Extension::of(self.api()).filter(|_| self.takes_kernels()) {
+            Some(extension) => extension.register(self.api(), kernel)?,
+            None => {
+                let path = self.plugin.path().display();
+                return Err(Error::Plugin(format!(
+                    "the plugin {path} takes no native kernels ({}); choose the portable lowering",
+                    kernel.name()
+                )));
+            }
+        }
+        known.push(kernel.name());
+        Ok(())
+    }
+
     fn create(plugin: &'static Plugin) -> Result<Self> {
         let api = plugin.api();
         let raw = create(plugin)?;
         let device = first_device(plugin, raw)?;
         let (platform, platform_version, kind) =
             (platform(api, raw)?, platform_version(api, raw)?, device_kind(api, device)?);
-        Ok(Self { plugin, raw, device, platform, platform_version, kind })
+        Ok(Self { plugin, raw, device, platform, platform_version, kind, kernels: Mutex::default() })
     }
 }
 

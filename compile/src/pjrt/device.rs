@@ -7,13 +7,15 @@ use std::sync::Arc;
 use super::client::Client;
 use super::discovery::{Environment, is_path};
 use super::plugin::Plugin;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::native::Lowering;
 
 /// Hardware that a plugin serves: its first device. Cheap to clone, and usable from any thread.
 #[derive(Clone)]
 pub struct Device {
     name: Arc<str>,
     client: &'static Client,
+    lowering: Lowering,
 }
 
 impl Device {
@@ -45,7 +47,7 @@ impl Device {
             return Self::open(name);
         }
         let found = Environment::current().locate(name)?;
-        Ok(Self { name: name.into(), client: Client::of(Plugin::open(&found.path)?)? })
+        Self::of(name, Client::of(Plugin::open(&found.path)?)?)
     }
 
     /// The device that the plugin at `path` serves; it is named after its platform.
@@ -54,7 +56,40 @@ impl Device {
     /// When the file is not a plugin that can be opened, or its hardware is not there.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let client = Client::of(Plugin::open(path)?)?;
-        Ok(Self { name: client.platform.as_str().into(), client })
+        Self::of(&client.platform, client)
+    }
+
+    fn of(name: &str, client: &'static Client) -> Result<Self> {
+        let native = if client.takes_kernels() { Lowering::Native } else { Lowering::Portable };
+        let device = Self { name: name.into(), client, lowering: native };
+        match std::env::var("TANDEM_LOWERING") {
+            Ok(wanted) => match Lowering::NAMES.iter().find(|(name, _)| *name == wanted) {
+                Some(&(_, lowering)) => device.with_lowering(lowering),
+                None => Err(Error::Plugin(format!("TANDEM_LOWERING is portable or native, it is \"{wanted}\""))),
+            },
+            Err(_) => Ok(device),
+        }
+    }
+
+    /// How graphs are lowered for this device: native where it has kernels of its own, unless `TANDEM_LOWERING` or
+    /// [`with_lowering`](Self::with_lowering) says otherwise.
+    pub fn lowering(&self) -> Lowering {
+        self.lowering
+    }
+
+    /// The same device with another lowering.
+    ///
+    /// # Errors
+    /// When native kernels are asked of a device that has none.
+    pub fn with_lowering(&self, lowering: Lowering) -> Result<Self> {
+        if lowering == Lowering::Native && !self.client.takes_kernels() {
+            return Err(Error::Plugin(format!(
+                "there are no native kernels for {} ({}); choose the portable lowering",
+                self.name(),
+                self.plugin().path().display()
+            )));
+        }
+        Ok(Self { lowering, ..self.clone() })
     }
 
     /// The name that the device was asked for by.

@@ -11,6 +11,7 @@ use super::raw;
 use super::signature::parameters;
 use crate::error::{Error, Result};
 use crate::graph::TensorType;
+use crate::stablehlo::Module;
 
 /// A `CompileOptionsProto` in protobuf's encoding.
 ///
@@ -104,6 +105,15 @@ impl Device {
     /// When the module is malformed or the plugin cannot compile it, in the plugin's words.
     pub fn compile(&self, stablehlo: &str) -> Result<Executable> {
         self.compile_with(stablehlo, COMPILE_OPTIONS)
+    }
+
+    /// Compiles a module that may call native kernels, which are registered with the plugin first.
+    ///
+    /// # Errors
+    /// As [`compile`](Self::compile); or that the plugin takes no kernels.
+    pub fn compile_module(&self, module: &Module) -> Result<Executable> {
+        module.kernels.iter().try_for_each(|kernel| self.client().register(*kernel))?;
+        self.compile(&module.text)
     }
 
     /// What XLA makes of a StableHLO module for this device: its HLO after all optimizations, as text.

@@ -28,6 +28,7 @@ mod device;
 mod discovery;
 mod event;
 mod executable;
+mod ffi;
 mod plugin;
 mod raw;
 mod signature;

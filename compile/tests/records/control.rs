@@ -1,10 +1,11 @@
 //! Loops, branches, barriers and derivatives of the user's own.
 
 use num_complex::Complex64;
+use tandem_compile::native::{Call, Handler, HostKernel};
 use tandem_compile::ops::Kind;
 use tandem_compile::{
-    DType, Tensor, TensorType, checkpoint, cond, custom_jvp, custom_vjp, fori_loop, number, optimization_barrier, scan,
-    scan_reversed, stop_gradient, switch, while_loop,
+    DType, Element, Tensor, TensorType, checkpoint, cond, custom_jvp, custom_vjp, fori_loop, kernel, number,
+    optimization_barrier, scan, scan_reversed, stop_gradient, switch, while_loop,
 };
 
 use crate::record::{Argument, Budget, Case, Derivative, Record, Refusal, Values, classes};
@@ -21,6 +22,7 @@ pub fn record(kind: Kind) -> Record {
         Kind::CustomJvp => (customs(), custom_refusals()),
         Kind::CustomVjp => (custom_reverses(), Vec::new()),
         Kind::Checkpoint => (checkpoints(), Vec::new()),
+        Kind::Kernel => (kernels(), kernel_refusals()),
         other => unreachable!("{other} is no control primitive"),
     };
     Record { kind, cases, refusals }
@@ -275,6 +277,46 @@ fn custom_refusals() -> Vec<Refusal> {
         }),
         arguments: vec![TensorType::scalar(DType::F64)],
         message: "custom_jvp: the function uses a tensor from outside; pass it as an argument",
+    }]
+}
+
+/// The product of two arrays, of however many axes.
+struct Products;
+
+impl HostKernel for Products {
+    const NAME: &'static str = "records_products";
+
+    fn run(call: &mut Call<'_>) -> Result<(), String> {
+        fn fill<T: Element + std::ops::Mul<Output = T>>(call: &mut Call<'_>) -> Result<(), String> {
+            let ([x, y], [z]) = call.arrays::<T, 2, 1>()?;
+            x.iter().zip(y).zip(z).for_each(|((x, y), z)| *z = *x * *y);
+            Ok(())
+        }
+        if call.argument_type(0).dtype == DType::F64 { fill::<f64>(call) } else { fill::<f32>(call) }
+    }
+}
+
+fn kernels() -> Vec<Case> {
+    let product = |x: &[Tensor]| {
+        let rule = |(x, y): &(Tensor, Tensor), _: &Tensor, (dx, dy): &(Tensor, Tensor)| dx * y + x * dy;
+        let f = kernel(Some(Handler::of::<Products>()), |(x, y): (Tensor, Tensor)| x * y, rule);
+        vec![f((x[0].clone(), x[1].clone()))]
+    };
+    let case_of = |dtype: DType| {
+        let arguments = vec![between(dtype, &[3], -2.0, 2.0), between(dtype, &[3], -2.0, 2.0)];
+        case(format!("{dtype}"), product, arguments, Budget::Ulps(0.5, "one product"), Derivative::Quadratic)
+    };
+    [DType::F64, DType::F32].into_iter().map(case_of).collect()
+}
+
+fn kernel_refusals() -> Vec<Refusal> {
+    vec![Refusal {
+        f: Box::new(|x| {
+            let f = kernel(None, |y: Tensor| y * &x[0], |_: &Tensor, _: &Tensor, dy: &Tensor| dy.clone());
+            drop(f(x[0].clone()));
+        }),
+        arguments: vec![TensorType::scalar(DType::F64)],
+        message: "kernel: the function uses a tensor from outside; pass it as an argument",
     }]
 }
 

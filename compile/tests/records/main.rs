@@ -55,7 +55,9 @@ pub fn record(kind: Kind) -> Record {
         Convolution => products::convolution(),
         Cholesky => factors::cholesky(),
         TriangularSolve => factors::triangular_solve(),
-        While | Scan | Case | Barrier | StopGradient | CustomJvp | CustomVjp | Checkpoint => control::record(kind),
+        While | Scan | Case | Barrier | StopGradient | CustomJvp | CustomVjp | Checkpoint | Kernel => {
+            control::record(kind)
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod case;
 mod checkpoint;
 mod custom_jvp;
 mod custom_vjp;
+mod kernel;
 mod repeat;
 mod scan;
 mod scan_linear;
@@ -17,6 +18,7 @@ pub use case::{Case, cond, switch};
 pub use checkpoint::{Checkpoint, checkpoint};
 pub use custom_jvp::{CustomJvp, custom_jvp};
 pub use custom_vjp::{CustomVjp, Pullback, custom_vjp};
+pub use kernel::{Kernel, kernel};
 pub use repeat::{While, while_loop};
 pub use scan::{Scan, fori_loop, map, scan, scan_reversed};
 

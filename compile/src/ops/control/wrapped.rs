@@ -1,5 +1,5 @@
-//! What `checkpoint`, `custom_jvp` and `custom_vjp` share: a function that runs as it is, and whose derivative is found in
-//! a way of its own.
+//! What `checkpoint`, `custom_jvp`, `custom_vjp` and `kernel` share: a function whose derivative is found in a way of its
+//! own, and which otherwise runs as it is.
 
 use std::fmt;
 
@@ -19,6 +19,16 @@ pub(super) trait Wrapped: fmt::Debug + Send + Sync + 'static {
     /// The function.
     fn graph(&self) -> &Graph;
 
+    /// What a printed graph says beside the function.
+    fn described(&self) -> String {
+        String::new()
+    }
+
+    /// Writes the function in another way than operation by operation, where there is one for the platform.
+    fn lower(&self, _: &mut Emitter, _: &[Operand], _: &[TensorType]) -> Option<Vec<String>> {
+        None
+    }
+
     /// The jvp rule.
     fn push(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>);
 
@@ -32,7 +42,7 @@ impl<W: Wrapped> Primitive for W {
     }
 
     fn attributes(&self) -> String {
-        String::new()
+        self.described()
     }
 
     fn subgraphs(&self) -> Vec<&Graph> {
@@ -48,8 +58,11 @@ impl<W: Wrapped> Primitive for W {
         self.graph().interpret(inputs)
     }
 
-    fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], _: &[TensorType]) -> Vec<String> {
-        emitter.inline(self.graph(), &inputs.iter().map(|o| o.name.clone()).collect::<Vec<_>>())
+    fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
+        match self.lower(emitter, inputs, outputs) {
+            Some(names) => names,
+            None => emitter.inline(self.graph(), &inputs.iter().map(|o| o.name.clone()).collect::<Vec<_>>()),
+        }
     }
 
     fn jvp(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {
