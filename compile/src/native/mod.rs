@@ -120,6 +120,7 @@ impl Call<'_> {
     ///
     /// # Errors
     /// Where their number or their element types are others.
+    #[expect(clippy::type_complexity, reason = "two arrays of slices, which a name would only hide")]
     pub fn arrays<T: Element, const N: usize, const M: usize>(&mut self) -> Result<([&[T]; N], [&mut [T]; M]), String> {
         if (self.arguments.len(), self.results.len()) != (N, M) {
             let found = (self.arguments.len(), self.results.len());

@@ -72,3 +72,20 @@ fn a_negative_magnitude_is_a_position_like_any_other() {
     let found: HostArray = taken.call((&x, &i)).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(found.to_f64(), [0.0, 1.0]);
 }
+
+/// XLA's CPU plugin multiplies what other groups of a convolution hold by zero: see `docs/notes/groups-of-one-feature.md`. The
+/// lowering widens the groups.
+#[test]
+fn nan_stays_in_its_group() {
+    let device = Device::cpu().unwrap_or_else(|error| panic!("{error}"));
+    let depthwise = jit(|(x, w): (Tensor, Tensor)| x.conv(&w, Conv { groups: 3, ..Conv::default() })).on(&device);
+    let x = HostArray::from_fn([2, 3, 4], |i| if i / 4 % 3 == 0 { f64::NAN } else { 1.0 });
+    let w = HostArray::from_fn([9, 1, 2], |i| i as f64);
+    let found: HostArray = depthwise.call((&x, &w)).unwrap_or_else(|error| panic!("{error}"));
+    for (at, y) in found.to_f64().into_iter().enumerate() {
+        let output = at / 3 % 9;
+        // Kernel 2k + (2k + 1) of output k; the first three outputs are the first group's.
+        let expected = if output < 3 { f64::NAN } else { 4.0 * output as f64 + 1.0 };
+        assert!(y == expected || y.is_nan() && expected.is_nan(), "{at}: {y}, expected {expected}");
+    }
+}

@@ -6,13 +6,13 @@ use crate::dtype::DType;
 use crate::graph::{Graph, TensorType};
 use crate::host::HostArray;
 use crate::ops::dot::{Precision, bilinear_jvp};
-use crate::ops::pad::{Pad, Width};
 use crate::ops::{Cost, Kind, Primitive, Role, Tangent, check_axes, join, not_linear, types};
 use crate::stablehlo::{Emitter, Operand, array_i64, names, signature};
 use crate::trace::{Tensor, bind1, fail, void};
 
 mod batch;
 mod eval;
+mod lowering;
 mod transpose;
 
 /// Which axis of an array is what in a convolution.
@@ -155,8 +155,11 @@ impl Primitive for Convolution {
         if outputs[0].is_empty() || inputs.iter().any(|x| x.ty.is_empty()) {
             return vec![emitter.constant(&HostArray::zeros(&outputs[0]))];
         }
-        if let Some((cropped, lhs)) = self.cropped(emitter, &inputs[0]) {
+        if let Some((cropped, lhs)) = lowering::cropped(self, emitter, &inputs[0]) {
             return cropped.stablehlo(emitter, &[lhs, inputs[1].clone()], outputs);
+        }
+        if let Some(operands) = lowering::widened(self, emitter, &inputs[0], &inputs[1]) {
+            return self.stablehlo(emitter, &operands, outputs);
         }
         let spatial = self.strides.len();
         let padding: Vec<String> = self.padding.iter().map(|(low, high)| format!("[{low}, {high}]")).collect();
@@ -207,26 +210,6 @@ impl Convolution {
     fn layout(&self) -> String {
         let (lhs, rhs) = (self.lhs_axes.mlir("b", "f"), self.rhs_axes.mlir("o", "i"));
         format!("{lhs}x{rhs}->{}", self.out_axes.mlir("b", "f"))
-    }
-
-    /// The same convolution of an input that is cropped beforehand, where the padding is negative: XLA's CPU plugin
-    /// reads beyond the input's end there (`docs/notes/negative-padding.md`).
-    fn cropped(&self, emitter: &mut Emitter, lhs: &Operand) -> Option<(Self, Operand)> {
-        if self.padding.iter().all(|&(low, high)| low >= 0 && high >= 0) {
-            return None;
-        }
-        let mut widths = vec![Width { low: 0, high: 0, interior: 0 }; lhs.ty.ndim()];
-        let mut cropped = self.clone();
-        for (axis, &at) in self.lhs_axes.spatial.iter().enumerate() {
-            let (low, high) = std::mem::take(&mut cropped.padding[axis]);
-            widths[at] = Width { low, high, interior: std::mem::replace(&mut cropped.lhs_dilation[axis], 1) - 1 };
-        }
-        let pad = Pad(widths);
-        let scalar = TensorType::scalar(lhs.ty.dtype);
-        let ty = pad.infer(&[lhs.ty.clone(), scalar.clone()]).ok()?.swap_remove(0);
-        let zero = Operand { name: emitter.zeros(&scalar), ty: scalar };
-        let name = pad.stablehlo(emitter, &[lhs.clone(), zero], std::slice::from_ref(&ty)).swap_remove(0);
-        Some((cropped, Operand { name, ty }))
     }
 
     fn check_window(&self, ndim: usize) -> Result<(), String> {
