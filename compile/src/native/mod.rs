@@ -83,6 +83,8 @@ impl fmt::Debug for Handler {
 pub struct Call<'a> {
     arguments: Vec<View>,
     results: Vec<View>,
+    /// Which results have been handed out to be written.
+    taken: Vec<bool>,
     frame: PhantomData<&'a Array>,
 }
 
@@ -92,12 +94,14 @@ struct View {
     data: *mut std::ffi::c_void,
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
     /// # Safety
-    /// The lists are those of a frame, and outlive the call.
+    /// The lists are those of a frame, and outlive `'a`.
     unsafe fn new(arguments: &List, results: &List) -> Self {
         // SAFETY: passed on to the caller.
-        unsafe { Self { arguments: views(arguments), results: views(results), frame: PhantomData } }
+        let (arguments, results) = unsafe { (views(arguments), views(results)) };
+        let taken = vec![false; results.len()];
+        Self { arguments, results, taken, frame: PhantomData }
     }
 
     /// The type of argument `at`.
@@ -116,46 +120,26 @@ impl Call<'_> {
         &self.results[at].ty
     }
 
-    /// The arguments' elements, and those of the results to be written.
-    ///
-    /// # Errors
-    /// Where their number or their element types are others.
-    #[expect(clippy::type_complexity, reason = "two arrays of slices, which a name would only hide")]
-    pub fn arrays<T: Element, const N: usize, const M: usize>(&mut self) -> Result<([&[T]; N], [&mut [T]; M]), String> {
-        if (self.arguments.len(), self.results.len()) != (N, M) {
-            let found = (self.arguments.len(), self.results.len());
-            return Err(format!("{N} arguments and {M} results expected, got {found:?}"));
-        }
-        let all = self.arguments.iter().chain(&self.results);
-        if let Some(other) = all.map(|view| view.ty.dtype).find(|&dtype| dtype != T::DTYPE) {
-            return Err(format!("{} expected, got {other}", T::DTYPE));
-        }
-        // SAFETY: the element types are right, XLA's buffers are aligned for them, and no result overlaps another array.
-        unsafe {
-            Ok((
-                std::array::from_fn(|at| elements(self.arguments[at].data, self.arguments[at].ty.len())),
-                std::array::from_fn(|at| elements_mut(self.results[at].data, self.results[at].ty.len())),
-            ))
-        }
-    }
-
     /// The elements of argument `at`.
     ///
     /// # Errors
     /// Where there are fewer arguments, or its elements are others.
-    pub fn argument<T: Element>(&self, at: usize) -> Result<&[T], String> {
+    pub fn argument<T: Element>(&self, at: usize) -> Result<&'a [T], String> {
         let view = checked::<T>(&self.arguments, at)?;
-        // SAFETY: as in `arrays`.
+        // SAFETY: XLA's buffers hold what their types say, are aligned for it, and outlive the call.
         Ok(unsafe { elements(view.data, view.ty.len()) })
     }
 
-    /// The elements of result `at`, to be written.
+    /// The elements of result `at`, to be written; they are handed out once.
     ///
     /// # Errors
-    /// Where there are fewer results, or its elements are others.
-    pub fn result<T: Element>(&mut self, at: usize) -> Result<&mut [T], String> {
+    /// Where there are fewer results, its elements are others, or they have been handed out.
+    pub fn result<T: Element>(&mut self, at: usize) -> Result<&'a mut [T], String> {
         let view = checked::<T>(&self.results, at)?;
-        // SAFETY: as in `arrays`.
+        if std::mem::replace(&mut self.taken[at], true) {
+            return Err(format!("result {at} asked for twice"));
+        }
+        // SAFETY: as in `argument`; no result overlaps another array, and nobody else writes this one.
         Ok(unsafe { elements_mut(view.data, view.ty.len()) })
     }
 }

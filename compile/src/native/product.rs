@@ -31,7 +31,7 @@ impl<const LHS: bool, const RHS: bool> HostKernel for Product<LHS, RHS> {
     fn run(call: &mut Call<'_>) -> Result<(), String> {
         let [problems, m, n] = *call.result_type(0).shape else { return Err("three axes expected".into()) };
         let k = call.argument_type(0).shape[if LHS { 1 } else { 2 }];
-        let ([a, b], [c]) = call.arrays::<f64, 2, 1>()?;
+        let (a, b, c) = (call.argument::<f64>(0)?, call.argument::<f64>(1)?, call.result::<f64>(0)?);
         let par = parallelism(m * n * k);
         for at in 0..problems {
             let a = matrix::<LHS>(&a[at * m * k..][..m * k], m, k);

@@ -288,7 +288,7 @@ impl HostKernel for Products {
 
     fn run(call: &mut Call<'_>) -> Result<(), String> {
         fn fill<T: Element + std::ops::Mul<Output = T>>(call: &mut Call<'_>) -> Result<(), String> {
-            let ([x, y], [z]) = call.arrays::<T, 2, 1>()?;
+            let (x, y, z) = (call.argument::<T>(0)?, call.argument::<T>(1)?, call.result::<T>(0)?);
             x.iter().zip(y).zip(z).for_each(|((x, y), z)| *z = *x * *y);
             Ok(())
         }
