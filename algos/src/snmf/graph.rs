@@ -9,7 +9,7 @@ use tandem_compile::{
     while_loop, zeros,
 };
 use tandem_compile::{HostArray, Tree};
-use tandem_linalg::cholesky::{cholesky, inverse_of_transpose};
+use tandem_linalg::gram::{cholesky, inverse_of_transpose};
 use tandem_linalg::scale::{max_abs, power_of_two, sum_of_squares};
 use tandem_linalg::select::largest;
 

@@ -4,7 +4,7 @@ use faer::Mat;
 use proptest::prelude::*;
 use tandem_compile::pjrt::Device;
 use tandem_compile::{DType, HostArray, Tensor, jit};
-use tandem_linalg::cholesky::{cholesky, cholesky_solve, inverse_of_transpose};
+use tandem_linalg::gram::{cholesky, cholesky_solve, inverse_of_transpose};
 use tandem_verify::Matrix;
 use tandem_verify::rng::normal;
 

@@ -1,4 +1,6 @@
-//! Cholesky factorization A = U'U and what is solved with it.
+//! Small systems with the Gram matrix of a few vectors: its factorization A = U'U and what is solved with it.
+//!
+//! For n up to some hundreds this is faster than the blocked [`cholesky`](crate::cholesky()), whose factor is U'.
 //!
 //! The graph is the left-looking method, one row of U per trip: n small matrix-vector products in one loop, so that
 //! compile time does not depend on n. The compiler's own `stablehlo.cholesky` takes 10 to 40 times as long on the
