@@ -1,6 +1,10 @@
 //! Pieces of linear algebra as traced graphs over StableHLO alone, so that they run on any plugin. The tests judge them by
 //! faer, by sorting and by arithmetic.
 
-pub mod cholesky;
+pub mod gram;
+mod operand;
+mod qr;
 pub mod scale;
 pub mod select;
+
+pub use qr::{householder_product, qr, qr_full, qr_raw};

@@ -1,0 +1,112 @@
+//! QR factorization by Householder reflections: reduced, full, raw.
+//!
+//! A = Q R with orthonormal columns in Q and R upper triangular. The diagonal of R has LAPACK's signs: each element is
+//! minus the sign of what it replaces, or that element itself where nothing but zeros stands below it.
+
+mod graph;
+mod rule;
+pub(crate) mod wy;
+
+use tandem_compile::{Tensor, custom_jvp, refuse};
+
+use crate::operand::is_matrix;
+pub(crate) use graph::{householder_product_portable, qr_full_portable, qr_portable, qr_raw_portable};
+pub(crate) use rule::{householder_product_rule, qr_full_rule, qr_raw_rule, qr_rule};
+
+/// The reduced factorization A = Q R: Q `[m, k]` with orthonormal columns, R `[k, n]` upper triangular, k = min(m, n).
+///
+/// a: `[m, n]`, f32 or f64. NaN or infinity in it makes everything NaN. Of an empty matrix the factors are empty. Its
+/// derivative is that of the first k columns' factorization, and not finite where those are dependent.
+///
+/// Golub and Van Loan, Matrix Computations, section 5.2 (blocked, compact WY). The columns are scaled by powers of two
+/// first, so that no square overflows.
+///
+/// ```
+/// use ndarray::{Array2, array};
+/// use tandem_compile::{Tensor, jit};
+///
+/// let a = array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]];
+/// let (q, r): (Array2<f64>, Array2<f64>) = jit(|a: Tensor| tandem_linalg::qr(&a)).call(&a)?;
+/// assert!((q.dot(&r) - &a).iter().all(|e| e.abs() < 1e-14));
+/// # Ok::<(), tandem_compile::Error>(())
+/// ```
+#[track_caller]
+pub fn qr(a: &Tensor) -> (Tensor, Tensor) {
+    if !is_matrix("qr", a) {
+        return (a.clone(), a.clone());
+    }
+    custom_jvp(
+        |a: Tensor| qr_portable(&a),
+        |a: Tensor, da: Tensor| {
+            let (q, r) = qr(&a);
+            let tangents = qr_rule(&a, (&q, &r), &da);
+            ((q, r), tangents)
+        },
+    )(a.clone())
+}
+
+/// The full factorization A = Q R: Q `[m, m]` orthogonal, R `[m, n]` upper triangular.
+///
+/// a: `[m, n]`, f32 or f64, as in [`qr`]. For m > n its last columns of Q span what A does not reach; no one basis of it is
+/// a smooth function of A, and a derivative is refused.
+#[track_caller]
+pub fn qr_full(a: &Tensor) -> (Tensor, Tensor) {
+    if !is_matrix("qr_full", a) {
+        return (a.clone(), a.clone());
+    }
+    custom_jvp(
+        |a: Tensor| qr_full_portable(&a),
+        |a: Tensor, da: Tensor| {
+            let (q, r) = qr_full(&a);
+            let tangents = qr_full_rule(&a, (&q, &r), &da);
+            ((q, r), tangents)
+        },
+    )(a.clone())
+}
+
+/// LAPACK's `geqrf`: `h` `[m, n]` with R on and above its diagonal, and below it the reflectors H_j = I - tau_j v_j v_j'
+/// (v_j has zeros above the diagonal, a one on it and column j's elements below it), and `taus` `[min(m, n)]`.
+///
+/// a: `[m, n]`, f32 or f64, as in [`qr`]. A tail below the diagonal whose norm is less than 1e-12 (f32) or 1e-138 (f64) of its
+/// column's largest element counts as zero: its tau is zero.
+#[track_caller]
+pub fn qr_raw(a: &Tensor) -> (Tensor, Tensor) {
+    if !is_matrix("qr_raw", a) {
+        return (a.clone(), a.clone());
+    }
+    custom_jvp(
+        |a: Tensor| qr_raw_portable(&a),
+        |a: Tensor, da: Tensor| {
+            let (h, taus) = qr_raw(&a);
+            let tangents = qr_raw_rule(&a, (&h, &taus), &da);
+            ((h, taus), tangents)
+        },
+    )(a.clone())
+}
+
+/// LAPACK's `orgqr`: the first n columns of H_1 H_2 ... H_k, `[m, n]`.
+///
+/// h: `[m, n]` with n <= m, the reflectors below its diagonal as [`qr_raw`] leaves them (what stands elsewhere is not
+/// read); taus: `[k]` with k <= n. f32 or f64, both the same. NaN or infinity in what is read makes everything NaN.
+#[track_caller]
+pub fn householder_product(h: &Tensor, taus: &Tensor) -> Tensor {
+    if !is_matrix("householder_product", h) {
+        return h.clone();
+    }
+    let fits = h.dim(1) <= h.dim(0) && taus.ndim() == 1 && taus.dtype() == h.dtype() && taus.dim(0) <= h.dim(1);
+    if !fits {
+        return refuse(format!(
+            "householder_product: reflectors [m, n] with n <= m and taus [k] with k <= n of one dtype expected, got {} and {}",
+            h.ty(),
+            taus.ty()
+        ));
+    }
+    custom_jvp(
+        |(h, taus): (Tensor, Tensor)| householder_product_portable(&h, &taus),
+        |(h, taus): (Tensor, Tensor), (dh, dtaus): (Tensor, Tensor)| {
+            let q = householder_product(&h, &taus);
+            let tangent = householder_product_rule((&h, &taus), &q, (&dh, &dtaus));
+            (q, tangent)
+        },
+    )((h.clone(), taus.clone()))
+}
