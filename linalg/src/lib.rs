@@ -6,5 +6,7 @@ mod operand;
 mod qr;
 pub mod scale;
 pub mod select;
+mod triangular;
 
 pub use qr::{householder_product, qr, qr_full, qr_raw};
+pub use triangular::solve_triangular;

@@ -159,7 +159,7 @@ fn bad_numbers_make_everything_nan() {
 #[test]
 fn mapped_is_one_by_one() {
     let batch = HostArray::new([3, 9, 7], random(8, 27, 7).values).unwrap();
-    let mapped = Program::new(|x: Vec<Tensor>| vmap(reduced)(x)).arrays(&[batch.clone()]);
+    let mapped = Program::new(|x: Vec<Tensor>| vmap(reduced)(x)).arrays(std::slice::from_ref(&batch));
     let one = Program::new(reduced);
     for (k, values) in batch.to_f64().chunks(63).enumerate() {
         let alone = one.arrays(&[HostArray::new([9, 7], values.to_vec()).unwrap()]);

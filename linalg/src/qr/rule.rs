@@ -1,8 +1,9 @@
 //! The derivatives of the QR factorizations.
 
-use tandem_compile::{Tensor, TriangularSolve, jvp, refuse};
+use tandem_compile::{Tensor, jvp, refuse};
 
 use super::graph::{householder_product_unblocked, qr_raw_unblocked};
+use crate::triangular::{Triangle, substitute};
 
 /// The tangents (dQ, dR) of A = Q R with Q `[m, k]`, R `[k, n]`, k = min(m, n), whose first k columns are independent.
 ///
@@ -13,8 +14,9 @@ use super::graph::{householder_product_unblocked, qr_raw_unblocked};
 #[track_caller]
 pub(crate) fn qr_rule(_a: &Tensor, (q, r): (&Tensor, &Tensor), da: &Tensor) -> (Tensor, Tensor) {
     let k = q.dim(1);
-    let right = TriangularSolve { left: false, lower: false, transpose: false, unit_diagonal: false };
-    let moved = r.slice(1, 0, k).triangular_solve(&da.slice(1, 0, k), right);
+    // X R1 = dA1 is R1'X' = dA1'.
+    let upper = Triangle { lower: false, transpose: true, unit_diagonal: false };
+    let moved = substitute(&r.slice(1, 0, k), &da.slice(1, 0, k).t(), upper).t();
     let x = q.contract(&moved, 0, 0);
     let below = x.tril(-1);
     let w = &below - below.t();
