@@ -1,6 +1,7 @@
 //! Pieces of linear algebra as traced graphs over StableHLO alone, so that they run on any plugin. The tests judge them by
 //! faer, by sorting and by arithmetic.
 
+mod cholesky;
 pub mod gram;
 mod operand;
 mod qr;
@@ -8,5 +9,6 @@ pub mod scale;
 pub mod select;
 mod triangular;
 
+pub use cholesky::cholesky;
 pub use qr::{householder_product, qr, qr_full, qr_raw};
 pub use triangular::solve_triangular;
