@@ -3,12 +3,15 @@
 
 mod cholesky;
 pub mod gram;
+mod lu;
 mod operand;
+mod panel;
 mod qr;
 pub mod scale;
 pub mod select;
 mod triangular;
 
 pub use cholesky::cholesky;
+pub use lu::{lu, lu_pivoted};
 pub use qr::{householder_product, qr, qr_full, qr_raw};
 pub use triangular::solve_triangular;

@@ -5,8 +5,9 @@
 
 use tandem_compile::{DType, Tensor, eye, fori_loop, iota, number, scalar, stop_gradient, zeros};
 
-use super::wy::{padded, panel_width, product_of_reflectors, reflect_columns, triangular_factor};
+use super::wy::{product_of_reflectors, reflect_columns, triangular_factor};
 use crate::operand::{all_finite, or_nan};
+use crate::panel::{padded, panel_width};
 use crate::scale::power_of_two;
 
 /// LAPACK's geqrf: `[m, n]` with R on and above the diagonal and the reflectors below it (without their leading ones),

@@ -5,21 +5,9 @@
 //! 1989). Everything here is transposed: a column of the matrix is a row in memory, so that what belongs to one
 //! reflector lies side by side.
 
-use tandem_compile::{DType, DotGeneral, Tensor, fori_loop, iota, number, scalar, while_loop};
+use tandem_compile::{DType, DotGeneral, Tensor, fori_loop, iota, scalar};
 
-/// Columns that are updated together.
-const STRIP: usize = 128;
-
-/// The width of a panel for `k` reflectors in all.
-pub(crate) fn panel_width(k: usize) -> usize {
-    k.next_power_of_two().min(32)
-}
-
-/// The number of rows that a transposed matrix of `columns` columns is padded to, so that panels and strips tile it.
-pub(crate) fn padded(columns: usize, k: usize) -> usize {
-    let tile = if columns <= STRIP { panel_width(k) } else { STRIP };
-    columns.next_multiple_of(tile)
-}
+use crate::panel::{padded, panel_width, update_from};
 
 /// T of I - V T V', for many panels at once.
 ///
@@ -61,32 +49,10 @@ fn product(x: &Tensor, y: &Tensor) -> Tensor {
 
 /// C' <- C' - (C' V) T V' for the rows of C' from `first` on (an i32 scalar): (I - V T' V') applied to columns of C.
 ///
-/// ct: `[columns, m]`; vt: `[b, m]`, V'; t: `[b, b]` (its transpose applies I - V T V'). Strips of columns in a loop,
-/// so that no work is done on those before `first`'s strip.
+/// ct: `[columns, m]`; vt: `[b, m]`, V'; t: `[b, b]` (its transpose applies I - V T V').
 #[track_caller]
 pub(crate) fn reflect_columns(ct: &Tensor, first: &Tensor, vt: &Tensor, t: &Tensor) -> Tensor {
-    let (columns, m) = (ct.dim(0), ct.dim(1));
-    let reflected = |strip: &Tensor, start: &Tensor| {
-        let moved = strip.contract(vt, 1, 1).dot(t).dot(vt);
-        let here = iota(strip.shape(), 0, DType::I32) + start;
-        here.ge(first).select(strip - moved, strip)
-    };
-    if columns <= 2 * STRIP {
-        return reflected(ct, &scalar(0i32));
-    }
-    let zero = scalar(0i32);
-    let strip_size = scalar(STRIP as i32);
-    let last = number(columns as f64, DType::I32);
-    let (_, ct) = while_loop(
-        ((first / &strip_size) * &strip_size, ct.clone()),
-        |(start, _)| start.lt(&last),
-        |(start, ct)| {
-            let strip = ct.dynamic_slice(&[&start, &zero], [STRIP, m]);
-            let ct = ct.dynamic_update_slice(&reflected(&strip, &start), &[&start, &zero]);
-            (start + &strip_size, ct)
-        },
-    );
-    ct
+    update_from(ct, first, |strip| strip - strip.contract(vt, 1, 1).dot(t).dot(vt))
 }
 
 /// Q' of Q = H_1 H_2 ... H_k applied to the first columns of the identity.
