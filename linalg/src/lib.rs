@@ -3,6 +3,7 @@
 
 mod cholesky;
 pub mod gram;
+mod ldl;
 mod lu;
 mod operand;
 mod panel;
@@ -12,6 +13,7 @@ pub mod select;
 mod triangular;
 
 pub use cholesky::cholesky;
+pub use ldl::ldl;
 pub use lu::{lu, lu_pivoted};
 pub use qr::{householder_product, qr, qr_full, qr_raw};
 pub use triangular::solve_triangular;
