@@ -10,6 +10,7 @@ pub mod agreement;
 pub mod backend;
 pub mod certificate;
 pub mod check;
+pub mod gallery;
 pub mod law;
 pub mod matrix;
 pub mod outcome;
