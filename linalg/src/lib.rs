@@ -8,6 +8,7 @@ mod lu;
 mod operand;
 mod panel;
 mod qr;
+pub mod laws;
 pub mod scale;
 pub mod select;
 mod triangular;
