@@ -3,12 +3,13 @@
 
 mod cholesky;
 pub mod gram;
+pub mod laws;
 mod ldl;
 mod lu;
+mod native;
 mod operand;
 mod panel;
 mod qr;
-pub mod laws;
 pub mod scale;
 pub mod select;
 mod triangular;

@@ -1,0 +1,22 @@
+//! Leading axes: many problems of one shape, which functions of one problem are mapped over.
+
+use tandem_compile::{Tensor, Tree, tree_map, vmap};
+
+/// `f`, a function of single problems, of arrays that have the axes `leading` before those of one problem.
+#[track_caller]
+pub(crate) fn over_leading<I: Tree + Clone, O: Tree + Clone>(leading: &[usize], x: I, f: impl Fn(I) -> O) -> O {
+    if leading.is_empty() {
+        return f(x);
+    }
+    let count = leading.len();
+    // One axis of problems, however many axes they come along.
+    let problems: usize = leading.iter().product();
+    let flat = tree_map(&x, |x: &Tensor| x.reshape([&[problems], &x.shape()[count..]].concat()));
+    let found = vmap(f)(flat);
+    tree_map(&found, |y: &Tensor| y.reshape([leading, &y.shape()[1..]].concat()))
+}
+
+/// The axes of `a` before its last two.
+pub(crate) fn leading(a: &Tensor) -> Vec<usize> {
+    a.shape()[..a.ndim() - 2].to_vec()
+}

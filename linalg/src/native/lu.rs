@@ -1,0 +1,52 @@
+//! A[permutation] = L U.
+
+use faer::Par;
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::lu::partial_pivoting::factor::{lu_in_place, lu_in_place_scratch};
+use tandem_compile::native::{Call, HostKernel, parallelism};
+
+use super::problems::{Size, write};
+use super::{Number, by_dtype};
+
+pub(super) struct Lu;
+
+impl HostKernel for Lu {
+    const NAME: &'static str = "tandem_lu";
+
+    fn run(call: &mut Call<'_>) -> Result<(), String> {
+        by_dtype!(call, lu)
+    }
+}
+
+fn lu<T: Number>(call: &mut Call<'_>) -> Result<(), String> {
+    let Size { problems, m, n } = Size::of(call, 0)?;
+    let (a, factors, permutations) = (call.argument::<T>(0)?, call.result::<T>(0)?, call.result::<i32>(1)?);
+    let par = parallelism(m * n * m.min(n));
+    for at in 0..problems {
+        let matrix = at * m * n..(at + 1) * m * n;
+        let (a, factors) = (&a[matrix.clone()], &mut factors[matrix]);
+        let permutation = &mut permutations[at * m..][..m];
+        match a.iter().all(|x| x.is_number()) {
+            true => factor(a, (m, n), factors, permutation, par),
+            false => {
+                factors.fill(T::nan_impl());
+                in_order(permutation);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn in_order(permutation: &mut [i32]) {
+    permutation.iter_mut().zip(0..).for_each(|(row, at)| *row = at);
+}
+
+fn factor<T: Number>(a: &[T], (m, n): (usize, usize), factors: &mut [T], permutation: &mut [i32], par: Par) {
+    let mut matrix = faer::MatRef::from_row_major_slice(a, m, n).to_owned();
+    let (mut forward, mut inverse) = (vec![0u32; m], vec![0u32; m]);
+    let mut buffer = MemBuffer::new(lu_in_place_scratch::<u32, T>(m, n, par, Default::default()));
+    let stack = MemStack::new(&mut buffer);
+    lu_in_place(matrix.as_mut(), &mut forward, &mut inverse, par, stack, Default::default());
+    write(factors, matrix.as_ref());
+    permutation.iter_mut().zip(forward).for_each(|(row, from)| *row = from as i32);
+}
