@@ -17,5 +17,5 @@ mod triangular;
 pub use cholesky::cholesky;
 pub use ldl::ldl;
 pub use lu::{lu, lu_pivoted};
-pub use qr::{householder_product, qr, qr_full, qr_raw};
+pub use qr::{householder_product, qr, qr_full, qr_pivoted, qr_raw};
 pub use triangular::solve_triangular;

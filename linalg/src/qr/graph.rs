@@ -99,16 +99,16 @@ fn factor_panel(p: &Tensor, first: &Tensor) -> (Tensor, Tensor, Tensor) {
 }
 
 /// What makes H = I - tau v v', v = [1; x / divisor], take [alpha; x] to [beta; 0].
-struct Reflector {
-    beta: Tensor,
-    tau: Tensor,
-    divisor: Tensor,
+pub(super) struct Reflector {
+    pub beta: Tensor,
+    pub tau: Tensor,
+    pub divisor: Tensor,
 }
 
 /// LAPACK's larfg, from alpha and the sum of squares of x, for columns of magnitude 1: a tail too small for its squares
 /// counts as zero (below 1e-12 in f32, 1e-138 in f64), because a reflector whose norm lost digits is not orthogonal.
 #[track_caller]
-fn reflector(alpha: &Tensor, squares: &Tensor) -> Reflector {
+pub(super) fn reflector(alpha: &Tensor, squares: &Tensor) -> Reflector {
     let dtype = alpha.dtype();
     let negligible = number(if dtype == DType::F64 { 1e-276 } else { 3e-24 }, dtype);
     let flat = squares.le(&negligible);

@@ -4,14 +4,16 @@
 //! minus the sign of what it replaces, or that element itself where nothing but zeros stands below it.
 
 mod graph;
+mod pivoted;
 mod rule;
 pub(crate) mod wy;
 
-use tandem_compile::{Tensor, custom_jvp, refuse};
+use tandem_compile::{DType, Tensor, custom_jvp, refuse, zeros};
 
 use crate::operand::is_matrix;
 pub(crate) use graph::{householder_product_portable, qr_full_portable, qr_portable, qr_raw_portable};
-pub(crate) use rule::{householder_product_rule, qr_full_rule, qr_raw_rule, qr_rule};
+pub(crate) use pivoted::qr_pivoted_portable;
+pub(crate) use rule::{householder_product_rule, qr_full_rule, qr_pivoted_rule, qr_raw_rule, qr_rule};
 
 /// The reduced factorization A = Q R: Q `[m, k]` with orthonormal columns, R `[k, n]` upper triangular, k = min(m, n).
 ///
@@ -109,4 +111,38 @@ pub fn householder_product(h: &Tensor, taus: &Tensor) -> Tensor {
             (q, tangent)
         },
     )((h.clone(), taus.clone()))
+}
+
+/// QR with column pivoting, LAPACK's `geqp3`: A[:, p] = Q R, with Q `[m, k]`, R `[k, n]`, k = min(m, n), and the permutation
+/// p `[n]` (i32). The magnitudes on the diagonal of R do not grow, and tell the rank.
+///
+/// a: `[m, n]`, f32 or f64. In each step the column comes whose part below the rows that are done is the longest, of
+/// equal ones the first as the exchanges have ordered them. NaN or infinity in `a` makes Q and R NaN everywhere and
+/// leaves the columns in order. What is less than 1e-12 (f32) or 1e-138 (f64) of A's largest element counts as zero. The
+/// derivative takes the permutation as it is, and is that of [`qr`] on the permuted columns.
+///
+/// ```
+/// use ndarray::{Array1, Array2, array};
+/// use tandem_compile::{Tensor, jit};
+///
+/// let a = array![[1.0, 0.0, 3.0], [0.0, 2.0, 0.0]];
+/// let (_, r, p): (Array2<f64>, Array2<f64>, Array1<i32>) = jit(|a: Tensor| tandem_linalg::qr_pivoted(&a)).call(&a)?;
+/// assert_eq!(p, array![2, 1, 0]);
+/// assert_eq!(r[[0, 0]].abs(), 3.0);
+/// # Ok::<(), tandem_compile::Error>(())
+/// ```
+#[track_caller]
+pub fn qr_pivoted(a: &Tensor) -> (Tensor, Tensor, Tensor) {
+    if !is_matrix("qr_pivoted", a) {
+        return (a.clone(), a.clone(), a.clone());
+    }
+    custom_jvp(
+        |a: Tensor| qr_pivoted_portable(&a),
+        |a: Tensor, da: Tensor| {
+            let (q, r, p) = qr_pivoted(&a);
+            let (dq, dr) = qr_pivoted_rule(&a, (&q, &r, &p), &da);
+            let still = zeros(p.shape(), DType::I32);
+            ((q, r, p), (dq, dr, still))
+        },
+    )(a.clone())
 }

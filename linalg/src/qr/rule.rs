@@ -40,6 +40,15 @@ pub(crate) fn qr_full_rule(a: &Tensor, (q, r): (&Tensor, &Tensor), da: &Tensor) 
     qr_rule(a, (q, r), da)
 }
 
+/// The tangents of the pivoted factorization where the permutation stays: those of [`qr_rule`] on the permuted columns.
+#[track_caller]
+pub(crate) fn qr_pivoted_rule(a: &Tensor, (q, r, p): (&Tensor, &Tensor, &Tensor), da: &Tensor) -> (Tensor, Tensor) {
+    match a.shape().contains(&0) {
+        true => (q.clone(), r.clone()),
+        false => qr_rule(a, (q, r), &da.take(p, 1)),
+    }
+}
+
 /// The tangents of the raw form, by the unblocked method's own derivative: the reflectors are smooth functions of A while
 /// no tail below the diagonal vanishes (there LAPACK's choice of no reflector is a jump).
 #[track_caller]
