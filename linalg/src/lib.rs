@@ -10,6 +10,7 @@ mod native;
 mod operand;
 mod panel;
 mod qr;
+pub mod eigh;
 pub mod scale;
 pub mod select;
 mod triangular;
