@@ -1,6 +1,19 @@
 //! Leading axes: many problems of one shape, which functions of one problem are mapped over.
 
-use tandem_compile::{Tensor, Tree, tree_map, vmap};
+use tandem_compile::native::Handler;
+use tandem_compile::{Tensor, Tree, kernel, tree_map, vmap};
+
+/// The factors of the matrices `a`, `[..., m, n]`: by `native` on devices that have it, elsewhere by `portable`, a function of
+/// one matrix; with the derivative `rule`, from one matrix, its factors and its tangent to theirs.
+#[track_caller]
+pub(crate) fn factors<O: Tree + Clone + Send + Sync + 'static>(
+    a: &Tensor,
+    native: Option<Handler>,
+    portable: impl Fn(&Tensor) -> O,
+    rule: impl Fn(&Tensor, &O, &Tensor) -> O + Send + Sync + 'static,
+) -> O {
+    over_leading(&leading(a), a.clone(), kernel(native, |a: Tensor| portable(&a), rule))
+}
 
 /// `f`, a function of single problems, of arrays that have the axes `leading` before those of one problem.
 #[track_caller]

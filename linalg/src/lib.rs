@@ -1,7 +1,9 @@
 //! Pieces of linear algebra as traced graphs over StableHLO alone, so that they run on any plugin. The tests judge them by
 //! faer, by sorting and by arithmetic.
 
+mod batch;
 mod cholesky;
+mod eigh;
 pub mod gram;
 pub mod laws;
 mod ldl;
@@ -10,12 +12,12 @@ mod native;
 mod operand;
 mod panel;
 mod qr;
-pub mod eigh;
 pub mod scale;
 pub mod select;
 mod triangular;
 
 pub use cholesky::cholesky;
+pub use eigh::{eigh, eigvalsh};
 pub use ldl::ldl;
 pub use lu::{lu, lu_pivoted};
 pub use qr::{householder_product, qr, qr_full, qr_pivoted, qr_raw};

@@ -2,25 +2,25 @@
 
 use tandem_compile::{DType, Tensor, number, refuse};
 
-/// Whether `a` is a matrix of floats in which something can be factored; otherwise the trace is refused at the caller's line.
+/// Whether `a` is a matrix of floats, or many of one size along leading axes; otherwise the trace is refused at the caller's line.
 #[track_caller]
 pub(crate) fn is_matrix(name: &str, a: &Tensor) -> bool {
-    let fits = a.ndim() == 2 && matches!(a.dtype(), DType::F32 | DType::F64);
+    let fits = a.ndim() >= 2 && matches!(a.dtype(), DType::F32 | DType::F64);
     if !fits {
-        refuse(format!("{name}: a matrix [m, n] of f32 or f64 expected, got {}; convert or vmap it", a.ty()));
+        refuse(format!("{name}: a matrix [..., m, n] of f32 or f64 expected, got {}; convert or reshape it", a.ty()));
     }
     fits
 }
 
-/// Whether `a` is a square matrix of floats; otherwise the trace is refused at the caller's line.
+/// Whether `a` is a square matrix of floats, or many of one size; otherwise the trace is refused at the caller's line.
 #[track_caller]
 pub(crate) fn is_square(name: &str, a: &Tensor) -> bool {
     if !is_matrix(name, a) {
         return false;
     }
-    let fits = a.dim(0) == a.dim(1);
+    let fits = a.dim(a.ndim() - 2) == a.dim(a.ndim() - 1);
     if !fits {
-        refuse(format!("{name}: a square matrix [n, n] expected, got {}", a.ty()));
+        refuse(format!("{name}: a square matrix [..., n, n] expected, got {}", a.ty()));
     }
     fits
 }

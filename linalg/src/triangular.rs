@@ -1,7 +1,8 @@
 //! Systems with a triangular matrix, by blocked substitution.
 
-use tandem_compile::{Tensor, custom_jvp, fori_loop, number, refuse, scalar, zeros};
+use tandem_compile::{Tensor, fori_loop, kernel, number, refuse, scalar, zeros};
 
+use crate::batch::{leading, over_leading};
 use crate::operand::{all_finite, is_square, or_nan};
 
 /// Rows that are solved for together.
@@ -86,8 +87,8 @@ pub(crate) fn solve_triangular_rule(
 
 /// X with T X = B, where T is the triangular matrix `a`, or its transpose where `transpose` is true.
 ///
-/// a: `[n, n]`, f32 or f64: its lower triangle where `lower`, else its upper one, is T; the other is not read, nor is the
-/// diagonal where `unit_diagonal` says that it counts as ones. b: `[n, r]` or `[n]`, of the same dtype; so is X. Where a
+/// a: `[..., n, n]`, f32 or f64: its lower triangle where `lower`, else its upper one, is T; the other is not read, nor is the
+/// diagonal where `unit_diagonal` says that it counts as ones. b: `[..., n, r]` or `[..., n]`, of the same dtype; so is X. Where a
 /// diagonal element is zero there is no X: infinities or NaN. NaN or infinity in what is read makes everything NaN.
 ///
 /// Golub and Van Loan, Matrix Computations, section 3.1 (block substitution).
@@ -106,24 +107,25 @@ pub fn solve_triangular(a: &Tensor, b: &Tensor, lower: bool, transpose: bool, un
     if !is_square("solve_triangular", a) {
         return b.clone();
     }
-    let fits = matches!(b.ndim(), 1 | 2) && b.dtype() == a.dtype() && b.dim(0) == a.dim(0);
-    if !fits {
-        let n = a.dim(0);
+    let leading = leading(a);
+    let (n, axes) = (a.dim(leading.len()), leading.len());
+    let vector = b.ndim() == axes + 1;
+    let fits = vector || b.ndim() == axes + 2;
+    if !fits || b.dtype() != a.dtype() || b.shape()[..axes] != leading[..] || b.dim(axes) != n {
         return refuse(format!(
-            "solve_triangular: with a matrix {} a right-hand side [{n}] or [{n}, r] of its dtype expected, got {}",
+            "solve_triangular: with a matrix {} a right-hand side [..., {n}] or [..., {n}, r] of its dtype and its leading \
+             axes expected, got {}",
             a.ty(),
             b.ty()
         ));
     }
     let how = Triangle { lower, transpose, unit_diagonal };
-    let columns = b.reshape([b.dim(0), b.shape()[1..].iter().product()]);
-    custom_jvp(
-        move |(a, b): (Tensor, Tensor)| solve_triangular_portable(&a, &b, how),
-        move |(a, b): (Tensor, Tensor), (da, db): (Tensor, Tensor)| {
-            let x = solve_triangular(&a, &b, lower, transpose, unit_diagonal);
-            let tangent = solve_triangular_rule((&a, &b), &x, (&da, &db), how);
-            (x, tangent)
-        },
-    )((a.clone(), columns))
-    .reshape(b.shape())
+    let columns = b.reshape([&b.shape()[..=axes], &[if vector { 1 } else { b.dim(axes + 1) }]].concat());
+    type System = (Tensor, Tensor);
+    let solved = kernel(
+        None,
+        move |(a, b): System| solve_triangular_portable(&a, &b, how),
+        move |(a, b): &System, x: &Tensor, (da, db): &System| solve_triangular_rule((a, b), x, (da, db), how),
+    );
+    over_leading(&leading, (a.clone(), columns), solved).reshape(b.shape())
 }

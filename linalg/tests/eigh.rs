@@ -3,9 +3,9 @@
 use std::sync::Mutex;
 
 use tandem_compile::pjrt::Device;
-use tandem_compile::{DType, HostArray, Tensor, grad, jit, jvp, stack, vmap};
-use tandem_linalg::eigh::{eigh, eigvalsh};
+use tandem_compile::{DType, HostArray, Lowering, Tensor, grad, jit, jvp, stack, vmap};
 use tandem_linalg::laws;
+use tandem_linalg::{eigh, eigvalsh};
 use tandem_verify::rng::normal;
 use tandem_verify::{Matrix, gallery};
 
@@ -39,7 +39,7 @@ fn judge(n: usize, dtype: DType) {
         let (w, v) = eigh(&a);
         (w, v, eigvalsh(&a))
     })
-    .on(&Device::cpu().unwrap());
+    .on(&Device::cpu().unwrap().with_lowering(Lowering::Portable).unwrap());
     let mut worst = Worst::default();
     for (kind, a) in gallery::matrices(n, n, dtype).filter(|(kind, _)| kind.symmetric) {
         let (w, v, alone): (HostArray, HostArray, HostArray) = both.call(&a).unwrap();

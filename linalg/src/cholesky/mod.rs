@@ -3,15 +3,17 @@
 mod graph;
 mod rule;
 
-use tandem_compile::{Tensor, custom_jvp};
+use tandem_compile::Tensor;
 
+use crate::batch::factors;
+use crate::native;
 use crate::operand::is_square;
 pub(crate) use graph::cholesky_portable;
 pub(crate) use rule::cholesky_rule;
 
 /// The lower triangular L with a positive diagonal and L L' = A.
 ///
-/// a: `[n, n]` symmetric positive definite, f32 or f64. Only its lower triangle is read, also where it is differentiated:
+/// a: `[..., n, n]` symmetric positive definite, f32 or f64. Only its lower triangle is read, also where it is differentiated:
 /// an element below the diagonal has the gradient of both its places, one above it zero. Where A is not positive definite
 /// or what is read is not finite, NaN everywhere. A `[0, 0]` matrix has an empty factor.
 ///
@@ -28,12 +30,5 @@ pub fn cholesky(a: &Tensor) -> Tensor {
     if !is_square("cholesky", a) {
         return a.clone();
     }
-    custom_jvp(
-        |a: Tensor| cholesky_portable(&a),
-        |a: Tensor, da: Tensor| {
-            let l = cholesky(&a);
-            let tangent = cholesky_rule(&a, &l, &da);
-            (l, tangent)
-        },
-    )(a.clone())
+    factors(a, Some(native::CHOLESKY), cholesky_portable, cholesky_rule)
 }

@@ -17,15 +17,18 @@ pub(crate) mod secular;
 mod tree;
 mod tridiagonal;
 
-use tandem_compile::{DType, Tensor, custom_jvp, refuse, stop_gradient};
+use tandem_compile::Tensor;
 
+use crate::batch::factors;
+use crate::native;
+use crate::operand::is_square;
 use graph::{eigh_portable, eigvalsh_portable};
 use rule::{eigh_rule, eigvalsh_rule};
 
-/// The eigenvalues w `[n]` in increasing order and eigenvectors v `[n, n]`, a column each, of a symmetric matrix:
+/// The eigenvalues w `[..., n]` in increasing order and eigenvectors v `[..., n, n]`, a column each, of a symmetric matrix:
 /// A v_i = w_i v_i, V'V = I.
 ///
-/// a: `[n, n]`, f32 or f64, any n; only its lower triangle is read. NaN or an infinity in it makes every output NaN. Errors
+/// a: `[..., n, n]`, f32 or f64, any n; only its lower triangle is read. NaN or an infinity in it makes every output NaN. Errors
 /// are bounded by a small multiple of n ||A|| eps, so that eigenvalues much smaller than the largest one need not have a
 /// correct digit. An eigenvector is defined up to its sign, those of close eigenvalues up to a rotation.
 ///
@@ -37,7 +40,7 @@ use rule::{eigh_rule, eigvalsh_rule};
 ///
 /// ```
 /// use tandem_compile::jit;
-/// use tandem_linalg::eigh::eigh;
+/// use tandem_linalg::eigh;
 ///
 /// let (w, v): (Vec<f64>, tandem_compile::HostArray) =
 ///     jit(|a| eigh(&a)).call(&tandem_compile::HostArray::new([2, 2], vec![2.0, 1.0, 1.0, 2.0])?)?;
@@ -47,33 +50,20 @@ use rule::{eigh_rule, eigvalsh_rule};
 /// ```
 #[track_caller]
 pub fn eigh(a: &Tensor) -> (Tensor, Tensor) {
-    if let Err(message) = square(a, "eigh") {
-        let void = refuse(message);
-        return (void.clone(), void);
+    if !is_square("eigh", a) {
+        return (a.clone(), a.clone());
     }
-    with_derivative(a, stop_gradient(&eigh_portable(a)))
+    factors(a, Some(native::EIGH), eigh_portable, |_, (w, v), da| eigh_rule(w, v, da))
 }
 
-/// (w, v) as they are, with the derivative that they have as eigensystem of `a`. The rule uses the eigensystem that is there,
-/// so that derivatives of any order decompose once.
-fn with_derivative(a: &Tensor, (w, v): (Tensor, Tensor)) -> (Tensor, Tensor) {
-    type System = (Tensor, Tensor, Tensor);
-    let rule = |(a, w, v): System, (da, ..): System| {
-        let (w, v) = with_derivative(&a, (w, v));
-        let tangents = eigh_rule(&w, &v, &da);
-        ((w, v), tangents)
-    };
-    custom_jvp(|(_, w, v): System| (w, v), rule)((a.clone(), w, v))
-}
-
-/// The eigenvalues `[n]` of a symmetric matrix, in increasing order.
+/// The eigenvalues `[..., n]` of a symmetric matrix, in increasing order.
 ///
 /// As [`eigh`], but after the reduction no step takes n^3 operations, and the derivative is finite whatever the spectrum (it
 /// computes the eigenvectors).
 ///
 /// ```
 /// use tandem_compile::{HostArray, jit};
-/// use tandem_linalg::eigh::eigvalsh;
+/// use tandem_linalg::eigvalsh;
 ///
 /// let w: Vec<f64> = jit(|a| eigvalsh(&a)).call(&HostArray::new([2, 2], vec![2.0, 1.0, 1.0, 2.0])?)?;
 /// assert!((w[0] - 1.0).abs() < 1e-15 && (w[1] - 3.0).abs() < 1e-15);
@@ -81,20 +71,8 @@ fn with_derivative(a: &Tensor, (w, v): (Tensor, Tensor)) -> (Tensor, Tensor) {
 /// ```
 #[track_caller]
 pub fn eigvalsh(a: &Tensor) -> Tensor {
-    if let Err(message) = square(a, "eigvalsh") {
-        return refuse(message);
+    if !is_square("eigvalsh", a) {
+        return a.clone();
     }
-    let rule = |a: Tensor, da: Tensor| {
-        let (w, v) = eigh(&a);
-        (w, eigvalsh_rule(&v, &da))
-    };
-    custom_jvp(|a: Tensor| eigvalsh_portable(&a), rule)(a.clone())
-}
-
-fn square(a: &Tensor, name: &str) -> Result<(), String> {
-    let square = a.ndim() == 2 && a.dim(0) == a.dim(1);
-    match square && matches!(a.dtype(), DType::F32 | DType::F64) {
-        true => Ok(()),
-        false => Err(format!("{name}: a square matrix of f32 or f64 expected, got {}; convert or slice it", a.ty())),
-    }
+    factors(a, Some(native::EIGVALSH), eigvalsh_portable, |a, _, da| eigvalsh_rule(&eigh(a).1, da))
 }

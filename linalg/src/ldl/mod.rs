@@ -3,8 +3,9 @@
 mod graph;
 mod rule;
 
-use tandem_compile::{DType, Tensor, custom_jvp, zeros};
+use tandem_compile::{DType, Tensor, zeros};
 
+use crate::batch::factors;
 use crate::operand::is_square;
 pub(crate) use graph::ldl_portable;
 pub(crate) use rule::ldl_rule;
@@ -12,7 +13,7 @@ pub(crate) use rule::ldl_rule;
 /// A = L D L', as scipy's `ldl`: `l` `[n, n]`, whose rows in the order of `permutation` `[n]` (i32) make it unit lower triangular,
 /// and `d` `[n, n]`, block diagonal with blocks of one and of two.
 ///
-/// a: `[n, n]` symmetric, f32 or f64; only its lower triangle is read, also where it is differentiated. Pivots are chosen as
+/// a: `[..., n, n]` symmetric, f32 or f64; only its lower triangle is read, also where it is differentiated. Pivots are chosen as
 /// LAPACK's `sytrf` does (Bunch and Kaufman). NaN or infinity in what is read makes `l` and `d` NaN everywhere. The derivative
 /// takes the permutation and the blocks as they are. One pass over the matrix per column: for definite matrices
 /// [`cholesky`](crate::cholesky()) is much faster.
@@ -31,13 +32,8 @@ pub fn ldl(a: &Tensor) -> (Tensor, Tensor, Tensor) {
     if !is_square("ldl", a) {
         return (a.clone(), a.clone(), a.clone());
     }
-    custom_jvp(
-        |a: Tensor| ldl_portable(&a),
-        |a: Tensor, da: Tensor| {
-            let (l, d, permutation) = ldl(&a);
-            let (dl, dd) = ldl_rule(&a, (&l, &d, &permutation), &da);
-            let still = zeros(permutation.shape(), DType::I32);
-            ((l, d, permutation), (dl, dd, still))
-        },
-    )(a.clone())
+    factors(a, None, ldl_portable, |a, (l, d, permutation), da| {
+        let (dl, dd) = ldl_rule(a, (l, d, permutation), da);
+        (dl, dd, zeros(permutation.shape(), DType::I32))
+    })
 }

@@ -8,16 +8,18 @@ mod pivoted;
 mod rule;
 pub(crate) mod wy;
 
-use tandem_compile::{DType, Tensor, custom_jvp, refuse, zeros};
+use tandem_compile::{DType, Tensor, kernel, refuse, zeros};
 
+use crate::batch::{factors, leading, over_leading};
+use crate::native;
 use crate::operand::is_matrix;
 pub(crate) use graph::{householder_product_portable, qr_full_portable, qr_portable, qr_raw_portable};
 pub(crate) use pivoted::qr_pivoted_portable;
 pub(crate) use rule::{householder_product_rule, qr_full_rule, qr_pivoted_rule, qr_raw_rule, qr_rule};
 
-/// The reduced factorization A = Q R: Q `[m, k]` with orthonormal columns, R `[k, n]` upper triangular, k = min(m, n).
+/// The reduced factorization A = Q R: Q `[..., m, k]` with orthonormal columns, R `[..., k, n]` upper triangular, k = min(m, n).
 ///
-/// a: `[m, n]`, f32 or f64. NaN or infinity in it makes everything NaN. Of an empty matrix the factors are empty. Its
+/// a: `[..., m, n]`, f32 or f64. NaN or infinity in it makes everything NaN. Of an empty matrix the factors are empty. Its
 /// derivative is that of the first k columns' factorization, and not finite where those are dependent.
 ///
 /// Golub and Van Loan, Matrix Computations, section 5.2 (blocked, compact WY). The columns are scaled by powers of two
@@ -37,14 +39,7 @@ pub fn qr(a: &Tensor) -> (Tensor, Tensor) {
     if !is_matrix("qr", a) {
         return (a.clone(), a.clone());
     }
-    custom_jvp(
-        |a: Tensor| qr_portable(&a),
-        |a: Tensor, da: Tensor| {
-            let (q, r) = qr(&a);
-            let tangents = qr_rule(&a, (&q, &r), &da);
-            ((q, r), tangents)
-        },
-    )(a.clone())
+    factors(a, Some(native::QR), qr_portable, |a, (q, r), da| qr_rule(a, (q, r), da))
 }
 
 /// The full factorization A = Q R: Q `[m, m]` orthogonal, R `[m, n]` upper triangular.
@@ -56,14 +51,7 @@ pub fn qr_full(a: &Tensor) -> (Tensor, Tensor) {
     if !is_matrix("qr_full", a) {
         return (a.clone(), a.clone());
     }
-    custom_jvp(
-        |a: Tensor| qr_full_portable(&a),
-        |a: Tensor, da: Tensor| {
-            let (q, r) = qr_full(&a);
-            let tangents = qr_full_rule(&a, (&q, &r), &da);
-            ((q, r), tangents)
-        },
-    )(a.clone())
+    factors(a, Some(native::QR_FULL), qr_full_portable, |a, (q, r), da| qr_full_rule(a, (q, r), da))
 }
 
 /// LAPACK's `geqrf`: `h` `[m, n]` with R on and above its diagonal, and below it the reflectors H_j = I - tau_j v_j v_j'
@@ -76,14 +64,7 @@ pub fn qr_raw(a: &Tensor) -> (Tensor, Tensor) {
     if !is_matrix("qr_raw", a) {
         return (a.clone(), a.clone());
     }
-    custom_jvp(
-        |a: Tensor| qr_raw_portable(&a),
-        |a: Tensor, da: Tensor| {
-            let (h, taus) = qr_raw(&a);
-            let tangents = qr_raw_rule(&a, (&h, &taus), &da);
-            ((h, taus), tangents)
-        },
-    )(a.clone())
+    factors(a, None, qr_raw_portable, |a, (h, taus), da| qr_raw_rule(a, (h, taus), da))
 }
 
 /// LAPACK's `orgqr`: the first n columns of H_1 H_2 ... H_k, `[m, n]`.
@@ -95,22 +76,26 @@ pub fn householder_product(h: &Tensor, taus: &Tensor) -> Tensor {
     if !is_matrix("householder_product", h) {
         return h.clone();
     }
-    let fits = h.dim(1) <= h.dim(0) && taus.ndim() == 1 && taus.dtype() == h.dtype() && taus.dim(0) <= h.dim(1);
-    if !fits {
+    let leading = leading(h);
+    let (m, n) = (h.dim(leading.len()), h.dim(leading.len() + 1));
+    let ones = taus.ndim() == leading.len() + 1 && taus.shape()[..leading.len()] == leading[..];
+    if !ones || taus.dtype() != h.dtype() || n > m || taus.dim(leading.len()) > n {
         return refuse(format!(
-            "householder_product: reflectors [m, n] with n <= m and taus [k] with k <= n of one dtype expected, got {} and {}",
+            "householder_product: reflectors [..., m, n] with n <= m and taus [..., k] with k <= n of one dtype expected, \
+             got {} and {}",
             h.ty(),
             taus.ty()
         ));
     }
-    custom_jvp(
-        |(h, taus): (Tensor, Tensor)| householder_product_portable(&h, &taus),
-        |(h, taus): (Tensor, Tensor), (dh, dtaus): (Tensor, Tensor)| {
-            let q = householder_product(&h, &taus);
-            let tangent = householder_product_rule((&h, &taus), &q, (&dh, &dtaus));
-            (q, tangent)
+    type Reflectors = (Tensor, Tensor);
+    let product = kernel(
+        None,
+        |(h, taus): Reflectors| householder_product_portable(&h, &taus),
+        |(h, taus): &Reflectors, q: &Tensor, (dh, dtaus): &Reflectors| {
+            householder_product_rule((h, taus), q, (dh, dtaus))
         },
-    )((h.clone(), taus.clone()))
+    );
+    over_leading(&leading, (h.clone(), taus.clone()), product)
 }
 
 /// QR with column pivoting, LAPACK's `geqp3`: A[:, p] = Q R, with Q `[m, k]`, R `[k, n]`, k = min(m, n), and the permutation
@@ -136,13 +121,8 @@ pub fn qr_pivoted(a: &Tensor) -> (Tensor, Tensor, Tensor) {
     if !is_matrix("qr_pivoted", a) {
         return (a.clone(), a.clone(), a.clone());
     }
-    custom_jvp(
-        |a: Tensor| qr_pivoted_portable(&a),
-        |a: Tensor, da: Tensor| {
-            let (q, r, p) = qr_pivoted(&a);
-            let (dq, dr) = qr_pivoted_rule(&a, (&q, &r, &p), &da);
-            let still = zeros(p.shape(), DType::I32);
-            ((q, r, p), (dq, dr, still))
-        },
-    )(a.clone())
+    factors(a, None, qr_pivoted_portable, |a, (q, r, p), da| {
+        let (dq, dr) = qr_pivoted_rule(a, (q, r, p), da);
+        (dq, dr, zeros(p.shape(), DType::I32))
+    })
 }

@@ -2,7 +2,7 @@
 #![allow(dead_code)]
 
 use tandem_compile::pjrt::Device;
-use tandem_compile::{DType, HostArray, Jit, Tensor, jit, jvp, vjp};
+use tandem_compile::{DType, HostArray, Jit, Lowering, Tensor, jit, jvp, vjp};
 use tandem_verify::Matrix;
 use tandem_verify::rng::normal;
 
@@ -14,7 +14,7 @@ pub struct Program<F>(Jit<F, Vec<Tensor>, Vec<Tensor>>);
 
 impl<F: Fn(Vec<Tensor>) -> Vec<Tensor>> Program<F> {
     pub fn new(f: F) -> Self {
-        Self(jit(f).on(&Device::cpu().unwrap()))
+        Self(jit(f).on(&Device::cpu().unwrap().with_lowering(Lowering::Portable).unwrap()))
     }
 
     pub fn arrays(&self, inputs: &[HostArray]) -> Vec<HostArray> {
