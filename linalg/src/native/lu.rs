@@ -1,8 +1,8 @@
 //! A[permutation] = L U.
 
-use faer::Par;
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::lu::partial_pivoting::factor::{lu_in_place, lu_in_place_scratch};
+use faer::{Mat, MatRef, Par};
 use tandem_compile::native::{Call, HostKernel, parallelism};
 
 use super::problems::{Size, write};
@@ -42,11 +42,43 @@ fn in_order(permutation: &mut [i32]) {
 }
 
 fn factor<T: Number>(a: &[T], (m, n): (usize, usize), factors: &mut [T], permutation: &mut [i32], par: Par) {
-    let mut matrix = faer::MatRef::from_row_major_slice(a, m, n).to_owned();
+    let mut matrix = MatRef::from_row_major_slice(a, m, n).to_owned();
     let (mut forward, mut inverse) = (vec![0u32; m], vec![0u32; m]);
     let mut buffer = MemBuffer::new(lu_in_place_scratch::<u32, T>(m, n, par, Default::default()));
     let stack = MemStack::new(&mut buffer);
     lu_in_place(matrix.as_mut(), &mut forward, &mut inverse, par, stack, Default::default());
+    // faer divides by a zero pivot; a pivot can only be zero, or have become NaN by one, in a singular matrix.
+    let singular = (0..m.min(n)).any(|k| matrix[(k, k)] == T::zero_impl() || !matrix[(k, k)].is_number());
+    if singular {
+        matrix = MatRef::from_row_major_slice(a, m, n).to_owned();
+        forward = passing_over_zeros(&mut matrix);
+    }
     write(factors, matrix.as_ref());
     permutation.iter_mut().zip(forward).for_each(|(row, from)| *row = from as i32);
+}
+
+/// Elimination column by column, which leaves a column without a pivot as it is (LAPACK's getf2); the order of the rows.
+fn passing_over_zeros<T: Number>(a: &mut Mat<T>) -> Vec<u32> {
+    let (m, n) = (a.nrows(), a.ncols());
+    let mut order: Vec<u32> = (0..m as u32).collect();
+    for k in 0..m.min(n) {
+        let size = |i: usize| a[(i, k)].wide().abs();
+        let pivot = (k + 1..m).fold(k, |best, i| if size(i) > size(best) { i } else { best });
+        if size(pivot) == 0.0 {
+            continue;
+        }
+        order.swap(k, pivot);
+        for j in 0..n {
+            (a[(k, j)], a[(pivot, j)]) = (a[(pivot, j)], a[(k, j)]);
+        }
+        for i in k + 1..m {
+            a[(i, k)] = a[(i, k)] / a[(k, k)];
+        }
+        for j in k + 1..n {
+            for i in k + 1..m {
+                a[(i, j)] = a[(i, j)] - a[(i, k)] * a[(k, j)];
+            }
+        }
+    }
+    order
 }

@@ -16,7 +16,9 @@ use tandem_compile::Element;
 use tandem_compile::native::Handler;
 
 /// The numbers that kernels are for: f32 and f64.
-pub(crate) trait Number: RealField + Element + std::ops::Mul<Output = Self> {
+pub(crate) trait Number:
+    RealField + Element + std::ops::Mul<Output = Self> + std::ops::Div<Output = Self>
+{
     /// Neither NaN nor infinite.
     fn is_number(self) -> bool;
 
