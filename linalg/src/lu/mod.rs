@@ -12,7 +12,7 @@ pub(crate) use graph::lu_pivoted_portable;
 pub(crate) use rule::lu_pivoted_rule;
 
 /// LAPACK's `getrf`: both factors in one matrix `lu` `[m, n]` (U on and above the diagonal, L below it without its ones), and the
-/// `permutation` `[m]` (i32) of rows: A[permutation] = L U.
+/// `permutation` `[m]` (i32) of rows: `A[permutation] = L U`.
 ///
 /// a: `[..., m, n]`, f32 or f64. Each pivot is the largest of what is left of its column, of equal ones the first as LAPACK's row
 /// exchanges have ordered them; a zero pivot is passed over, and U is singular. NaN or infinity in `a` makes `lu` NaN
