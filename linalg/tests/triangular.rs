@@ -53,9 +53,11 @@ fn reach(t: &Matrix, b: &Matrix) -> f64 {
 /// |T X - B| / (n |T| |X| eps), LAPACK's ratio, wherever X exists and does not overflow.
 fn check(worst: &mut Worst, program: &Program<impl Fn(Vec<Tensor>) -> Vec<Tensor>>, how: How, n: usize, dtype: DType) {
     let largest = if dtype == DType::F64 { f64::MAX } else { f64::from(f32::MAX) };
-    for (name, a) in hard(n, n, dtype) {
+    let stride = if n == 300 { 5 } else { 1 };
+    for (name, a) in hard(n, n, dtype).into_iter().step_by(stride) {
         let t = system(&a, how);
-        let b = judge::matrix(&host(&random(3, n, 5), dtype));
+        let columns = if n == 300 { 257 } else { 5 };
+        let b = judge::matrix(&host(&random(3, n, columns), dtype));
         if (0..n).any(|i| t.at(i, i) == 0.0) || reach(&t, &b) > largest / 1e4 {
             continue;
         }
@@ -72,8 +74,8 @@ fn residuals_are_small_whatever_the_matrix() {
         let how = (bits & 1 != 0, bits & 2 != 0, bits & 4 != 0);
         let program = Program::new(solve(how));
         check(&mut worst, &program, how, 41, DType::F64);
-        if matches!(bits, 0 | 3) {
-            for n in [1, 2, 32, 150] {
+        if matches!(bits, 0 | 1) {
+            for n in [1, 2, 32, 300] {
                 check(&mut worst, &program, how, n, DType::F64);
             }
             check(&mut worst, &program, how, 41, DType::F32);
