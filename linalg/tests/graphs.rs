@@ -38,7 +38,7 @@ fn programs_do_not_grow_with_the_matrix() {
 
 #[test]
 fn interpreted_is_compiled() {
-    let device = Device::cpu().unwrap();
+    let device = Device::cpu().unwrap().with_lowering(tandem_compile::Lowering::Portable).unwrap();
     let a = host(&random(3, 7, 7), DType::F64);
     for (name, f) in FACTORIZATIONS {
         let graph = traced(*f, 7);

@@ -187,7 +187,8 @@ fn derivatives_are_those_of_differences() {
 #[test]
 fn what_cannot_be_differentiated_is_refused() {
     let sum = |x: Vec<Tensor>| vec![tandem_compile::grad(|a: Tensor| qr_full(&a).0.sum())(x[0].clone())];
-    let program = tandem_compile::jit(sum).on(&tandem_compile::pjrt::Device::cpu().unwrap());
+    let program = tandem_compile::jit(sum)
+        .on(&tandem_compile::pjrt::Device::cpu().unwrap().with_lowering(tandem_compile::Lowering::Portable).unwrap());
     let refused = program.call::<Vec<HostArray>>(&[host(&random(1, 5, 3), DType::F64)][..]).unwrap_err().to_string();
     assert!(refused.contains("use qr, whose Q is [5, 3]"), "{refused}");
 }
