@@ -137,6 +137,17 @@ impl Emitter {
         }
     }
 
+    /// A scalar repeated so that it has the type `ty`; an array of that type as it is.
+    pub fn spread(&mut self, operand: &Operand, ty: &TensorType) -> String {
+        match operand.ty.shape == ty.shape {
+            true => operand.name.clone(),
+            false => {
+                let types = format!("({}) -> {}", tensor(&operand.ty), tensor(ty));
+                self.op(&format!("stablehlo.broadcast_in_dim {}, dims = [] : {types}", operand.name))
+            }
+        }
+    }
+
     /// Writes the operations of `graph` on `params` and returns the names of its results.
     pub fn inline(&mut self, graph: &Graph, params: &[String]) -> Vec<String> {
         let location = self.location;

@@ -2,13 +2,14 @@
 
 use std::panic::Location;
 
+use crate::dtype::DType;
 use crate::graph::{Graph, TensorType};
 use crate::host::HostArray;
 use crate::ops::binary::Operator;
 use crate::ops::elementwise::{exact_integers, larger, smaller, spread_beside, wrapped, zip_floats};
 use crate::ops::shape::broadcast_together;
 use crate::ops::{Cost, Kind, Primitive, Role, Tangent, again, constant_jvp, not_linear, types};
-use crate::stablehlo::{Emitter, Operand, names, signature};
+use crate::stablehlo::{Emitter, Operand, names, signature, tensor};
 use crate::trace::{Tensor, bind1};
 use crate::transform::add;
 
@@ -58,7 +59,19 @@ impl Primitive for Clamp {
     }
 
     fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
-        vec![emitter.op(&format!("stablehlo.clamp {} : {}", names(inputs), signature(inputs, outputs)))]
+        let y = &outputs[0];
+        let mut kept = emitter.op(&format!("stablehlo.clamp {} : {}", names(inputs), signature(inputs, outputs)));
+        if y.dtype.is_float() {
+            // The compiler computes a clamp of constants without regard to NaN (`docs/notes/clamp-between-nan.md`); where the
+            // bounds are constants and numbers, nothing of this is left.
+            for operand in inputs {
+                let x = emitter.spread(operand, y);
+                let (truth, shown) = (tensor(&y.with_dtype(DType::Bool)), tensor(y));
+                let bad = emitter.op(&format!("stablehlo.compare NE, {x}, {x}, FLOAT : ({shown}, {shown}) -> {truth}"));
+                kept = emitter.op(&format!("stablehlo.select {bad}, {x}, {kept} : {truth}, {shown}"));
+            }
+        }
+        vec![kept]
     }
 
     fn jvp(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {

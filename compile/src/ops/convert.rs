@@ -9,7 +9,7 @@ use crate::graph::{Graph, TensorType};
 use crate::host::{HostArray, HostData};
 use crate::ops::elementwise::{Float, exact_integers, per_element, wrapped};
 use crate::ops::{Cost, Kind, Primitive, Role, Tangent, again, constant_jvp, linear_jvp, not_linear};
-use crate::stablehlo::{Emitter, Operand, signature};
+use crate::stablehlo::{Emitter, Operand, signature, tensor};
 use crate::trace::{Tensor, bind1};
 
 /// The same number in another element type: rounded to nearest between floats, towards zero to an integer,
@@ -40,6 +40,9 @@ impl Primitive for Convert {
     }
 
     fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
+        if inputs[0].ty.dtype == DType::Bool && outputs[0].dtype.is_float() {
+            return vec![chosen(emitter, &inputs[0], &outputs[0])];
+        }
         vec![emitter.op(&format!("stablehlo.convert {} : {}", inputs[0].name, signature(inputs, outputs)))]
     }
 
@@ -195,4 +198,17 @@ impl Tensor {
     pub fn bitcast(&self, dtype: DType) -> Tensor {
         bind1(Bitcast(dtype), &[self], Location::caller())
     }
+}
+
+/// A truth value as one or zero, by a choice: of the product of a converted one with a number XLA makes a choice between the
+/// number and zero, in which false times NaN is zero (`docs/notes/false-times-nan.md`).
+fn chosen(emitter: &mut Emitter, which: &Operand, ty: &TensorType) -> String {
+    let scalar = TensorType::scalar(ty.dtype);
+    let mut filled = |x: f64| {
+        let value = HostArray::scalar(x).cast(ty.dtype).unwrap_or_else(|_| HostArray::zeros(&scalar));
+        let operand = Operand { name: emitter.constant(&value), ty: scalar.clone() };
+        emitter.spread(&operand, ty)
+    };
+    let (one, zero) = (filled(1.0), filled(0.0));
+    emitter.op(&format!("stablehlo.select {}, {one}, {zero} : {}, {}", which.name, tensor(&which.ty), tensor(ty)))
 }

@@ -89,3 +89,33 @@ fn nan_stays_in_its_group() {
         assert!(y == expected || y.is_nan() && expected.is_nan(), "{at}: {y}, expected {expected}");
     }
 }
+
+/// XLA makes a choice of the product of a converted truth value with a number, and loses NaN: see
+/// `docs/notes/false-times-nan.md`. The lowering of the conversion is a choice itself.
+#[test]
+fn false_times_nan_is_nan() {
+    let device = Device::cpu().unwrap_or_else(|error| panic!("{error}"));
+    let f = |(which, x, y): (Tensor, Tensor, Tensor)| {
+        let truth = which.lt(0.0).convert(tandem_compile::DType::F64);
+        (&truth * &x, &truth / y)
+    };
+    let program = jit(f).on(&device);
+    let x = [f64::NAN, f64::INFINITY, 3.0];
+    let results = program.call((&[0.0, 0.0, 0.0][..], &x[..], 0.0)).unwrap_or_else(|error| panic!("{error}"));
+    let (product, quotient): (Vec<f64>, Vec<f64>) = results;
+    assert!(product[0].is_nan() && product[1].is_nan() && product[2] == 0.0, "{product:?}");
+    assert!(quotient.iter().all(|x| x.is_nan()), "{quotient:?}");
+}
+
+/// XLA's compiler keeps a constant between bounds that are NaN as it is: see `docs/notes/clamp-between-nan.md`. The lowering
+/// looks for NaN itself.
+#[test]
+fn a_constant_between_nan_is_nan() {
+    let device = Device::cpu().unwrap_or_else(|error| panic!("{error}"));
+    let program = jit(|()| {
+        let nan = scalar(0.0) / scalar(0.0);
+        (scalar(0.5).clamp(&nan, &nan), scalar(0.5).clamp(&nan, 1.0), scalar(0.5).clamp(0.0, &nan))
+    });
+    let found: (f64, f64, f64) = program.on(&device).call(()).unwrap_or_else(|error| panic!("{error}"));
+    assert!(found.0.is_nan() && found.1.is_nan() && found.2.is_nan(), "{found:?}");
+}
