@@ -53,8 +53,10 @@ impl<I: Tree, O: Tree, F: Fn(I) -> O> Jit<F, I, O> {
         Self { device: OnceLock::from(device.clone()), executables: Mutex::default(), ..self }
     }
 
-    /// Runs the function. `arguments` is one argument or a tuple: references to ndarray arrays, faer matrices, slices,
-    /// [`HostArray`](crate::HostArray)s, numbers, or [`Buffer`]s, which are lent by reference and given up by value.
+    /// Runs the function. `arguments` is one argument or a tuple, nested or not: references to arrays of ndarray, matrices
+    /// and vectors of faer and nalgebra, sparse matrices of sprs, slices, [`HostArray`](crate::HostArray)s, numbers, or
+    /// [`Buffer`]s, which are lent by reference and given up by value. (What is of another crate needs the feature of its
+    /// name.) Whatever lies in memory is copied once, to the device, in any order of memory.
     /// What comes back is what the caller's type asks for: host arrays, or buffers that stay on the device.
     ///
     /// # Errors

@@ -1,7 +1,17 @@
 //! What a compiled function may be called with, and what it may return to: the numerical types of Rust.
 
-use faer::{Mat, MatRef};
-use ndarray::{ArrayBase, ArrayViewD, Data, Dimension, IxDyn};
+#[cfg(feature = "faer")]
+mod faer;
+#[cfg(feature = "nalgebra")]
+mod nalgebra;
+#[cfg(feature = "ndarray")]
+mod ndarray;
+#[cfg(feature = "npyz")]
+mod npyz;
+#[cfg(feature = "safetensors")]
+mod safetensors;
+#[cfg(feature = "sprs")]
+mod sprs;
 
 use crate::dtype::Element;
 use crate::error::{Error, Result};
@@ -58,30 +68,6 @@ impl<'a> Input<'a> {
     }
 }
 
-impl<T: Element> Strided for ArrayViewD<'_, T> {
-    fn ty(&self) -> TensorType {
-        TensorType::new(T::DTYPE, self.shape())
-    }
-
-    fn upload(&self, device: &Device) -> Result<Buffer> {
-        // SAFETY: the view is alive, and its shape and strides describe memory that it may read.
-        unsafe { device.upload_strided(self.as_ptr(), self.shape(), self.strides()) }
-    }
-}
-
-impl<T: Element> Strided for MatRef<'_, T> {
-    fn ty(&self) -> TensorType {
-        TensorType::new(T::DTYPE, [self.nrows(), self.ncols()])
-    }
-
-    fn upload(&self, device: &Device) -> Result<Buffer> {
-        // SAFETY: as above.
-        unsafe {
-            device.upload_strided(self.as_ptr(), &[self.nrows(), self.ncols()], &[self.row_stride(), self.col_stride()])
-        }
-    }
-}
-
 /// A value that a compiled function takes.
 pub trait Takes<'a> {
     /// The value on its way to the device.
@@ -106,33 +92,31 @@ impl<'a> Takes<'a> for &'a HostArray {
     }
 }
 
+impl<T: Element> Strided for &[T] {
+    fn ty(&self) -> TensorType {
+        TensorType::new(T::DTYPE, [self.len()])
+    }
+
+    fn upload(&self, device: &Device) -> Result<Buffer> {
+        device.upload_slice(self, &[self.len()])
+    }
+}
+
 impl<'a, T: Element> Takes<'a> for &'a [T] {
     fn input(self) -> Input<'a> {
-        Input::Strided(Box::new(ndarray::ArrayView1::from(self).into_dyn()))
+        Input::Strided(Box::new(self))
+    }
+}
+
+impl<'a, T: Element, const N: usize> Takes<'a> for &'a [T; N] {
+    fn input(self) -> Input<'a> {
+        self.as_slice().input()
     }
 }
 
 impl<'a, T: Element> Takes<'a> for &'a Vec<T> {
     fn input(self) -> Input<'a> {
         self.as_slice().input()
-    }
-}
-
-impl<'a, S: Data<Elem: Element>, D: Dimension> Takes<'a> for &'a ArrayBase<S, D> {
-    fn input(self) -> Input<'a> {
-        Input::Strided(Box::new(self.view().into_dyn()))
-    }
-}
-
-impl<'a, T: Element> Takes<'a> for &'a Mat<T> {
-    fn input(self) -> Input<'a> {
-        Input::Strided(Box::new(self.as_ref()))
-    }
-}
-
-impl<'a, T: Element> Takes<'a> for MatRef<'a, T> {
-    fn input(self) -> Input<'a> {
-        Input::Strided(Box::new(self))
     }
 }
 
@@ -148,7 +132,7 @@ macro_rules! numbers {
 
 numbers!(f64, f32, i64, i32, u32, bool);
 
-/// The arguments of a call: one value, or a tuple of values, or a slice of host arrays or buffers.
+/// The arguments of a call: one value, a sparse matrix, a slice of host arrays or buffers, or a tuple of such.
 pub trait Arguments<'a> {
     /// The arguments in order.
     fn inputs(self) -> Vec<Input<'a>>;
@@ -200,34 +184,20 @@ impl Returns for HostArray {
     }
 }
 
+/// An array of one axis.
+impl<T: Element, const N: usize> Returns for [T; N] {
+    fn from_buffer(buffer: Buffer) -> Result<Self> {
+        let ty = buffer.ty().clone();
+        let values: Vec<T> = buffer.to_host()?.into_values()?;
+        let wrong = || Error::Host(format!("the result {ty} is no {}[{N}]", T::DTYPE));
+        if ty.ndim() == 1 { values.try_into().map_err(|_| wrong()) } else { Err(wrong()) }
+    }
+}
+
 /// An array of any number of axes, flat in row-major order.
 impl<T: Element> Returns for Vec<T> {
     fn from_buffer(buffer: Buffer) -> Result<Self> {
         buffer.to_host()?.into_values()
-    }
-}
-
-impl<T: Element, D: Dimension> Returns for ndarray::Array<T, D> {
-    fn from_buffer(buffer: Buffer) -> Result<Self> {
-        let ty = buffer.ty().clone();
-        let values = buffer.to_host()?.into_values::<T>()?;
-        let array = ndarray::Array::from_shape_vec(IxDyn(&ty.shape), values)
-            .map_err(|e| Error::Host(format!("{ty} cannot become an array: {e}")))?;
-        let wanted = D::NDIM.unwrap_or(ty.ndim());
-        array
-            .into_dimensionality()
-            .map_err(|_| Error::Host(format!("the result {ty} has {} axes, the caller's array {wanted}", ty.ndim())))
-    }
-}
-
-impl<T: Element> Returns for Mat<T> {
-    fn from_buffer(buffer: Buffer) -> Result<Self> {
-        let ty = buffer.ty().clone();
-        let &[rows, cols] = ty.shape.as_slice() else {
-            return Err(Error::Host(format!("the result {ty} is no matrix")));
-        };
-        let values = buffer.to_host()?.into_values::<T>()?;
-        Ok(Mat::from_fn(rows, cols, |i, j| values[i * cols + j]))
     }
 }
 
@@ -285,10 +255,12 @@ fn expect<const N: usize>(buffers: Vec<Buffer>) -> Result<[Buffer; N]> {
 
 macro_rules! tuples {
     ($(($count:literal $($name:ident $value:ident),*))*) => {$(
-        impl<'a, $($name: Takes<'a>),*> Arguments<'a> for ($($name,)*) {
+        impl<'a, $($name: Arguments<'a>),*> Arguments<'a> for ($($name,)*) {
             fn inputs(self) -> Vec<Input<'a>> {
                 let ($($value,)*) = self;
-                vec![$($value.input()),*]
+                let mut inputs = Vec::new();
+                $(inputs.extend($value.inputs());)*
+                inputs
             }
         }
 
