@@ -18,7 +18,7 @@ use crate::stablehlo::Module;
 /// `executable_build_options { device_ordinal: -1, num_replicas: 1, num_partitions: 1 }`: the default device, one copy
 /// of the program on it. `env_option_overrides`: both `fast_min_max` off, as JAX has them; by default XLA's maximum
 /// and minimum may lose a NaN.
-const COMPILE_OPTIONS: &[u8] = b"\
+pub(super) const COMPILE_OPTIONS: &[u8] = b"\
     \x1a\x0f\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x20\x01\x28\x01\
     \x3a\x21\x0a\x1bxla_cpu_enable_fast_min_max\x12\x02\x10\x00\
     \x3a\x21\x0a\x1bxla_gpu_enable_fast_min_max\x12\x02\x10\x00";

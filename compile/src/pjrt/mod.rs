@@ -32,6 +32,7 @@ mod ffi;
 mod plugin;
 mod raw;
 mod signature;
+mod topology;
 mod transfer;
 
 pub use buffer::Buffer;
@@ -40,3 +41,4 @@ pub use device::Device;
 pub use discovery::{Environment, Found, Place, install_folder, relative_library};
 pub use executable::{Argument, Executable};
 pub use plugin::Plugin;
+pub use topology::Topology;

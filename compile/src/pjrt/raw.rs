@@ -18,7 +18,7 @@ macro_rules! opaque {
     )*};
 }
 
-opaque!(Error Event Client Device DeviceDescription LoadedExecutable Executable Buffer);
+opaque!(Error Event Client Device DeviceDescription LoadedExecutable Executable Buffer TopologyDescription);
 
 /// The arguments of one function of the table; they also say which function that is.
 ///
@@ -197,6 +197,23 @@ calls! {
     PJRT_Buffer_IncreaseExternalReferenceCount @ 74 => BufferHold = 24 { buffer: *mut Buffer, }
     PJRT_Buffer_DecreaseExternalReferenceCount @ 75 => BufferRelease = 24 { buffer: *mut Buffer, }
     PJRT_Buffer_OpaqueDeviceMemoryDataPointer @ 76 => BufferPointer = 32 { buffer: *mut Buffer, pointer: *mut c_void, }
+
+    PJRT_TopologyDescription_Create @ 82 => TopologyCreate = 56 {
+        topology_name: *const c_char,
+        topology_name_size: usize,
+        create_options: *const NamedValue,
+        num_options: usize,
+        topology: *mut TopologyDescription,
+    }
+    PJRT_TopologyDescription_Destroy @ 83 => TopologyDestroy = 24 { topology: *mut TopologyDescription, }
+    PJRT_Compile @ 89 => Compile = 64 {
+        topology: *const TopologyDescription,
+        program: *const Program,
+        compile_options: *const c_char,
+        compile_options_size: usize,
+        client: *mut Client,
+        executable: *mut Executable,
+    }
 }
 
 sized! {
