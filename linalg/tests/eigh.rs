@@ -29,14 +29,24 @@ fn reference(a: &HostArray) -> HostArray {
     HostArray::new([a.rows], values.iter().map(|w| (w.0 + w.1) * scale).collect::<Vec<f64>>()).unwrap()
 }
 
+/// The largest error of the eigenvalues / (the largest of them * ulp), as LAPACK's DCHKST counts: its ulp is twice the eps of
+/// the laws.
+fn off(w: &HostArray, known: &HostArray) -> f64 {
+    laws::values(w, known) / 2.0
+}
+
 /// Every symmetric matrix of the gallery of one size, through one program.
 fn judge(n: usize, dtype: DType) {
+    judge_some(n, dtype, |_| true);
+}
+
+fn judge_some(n: usize, dtype: DType, wanted: impl Fn(&str) -> bool) {
     let f = compiled(|a: Tensor| eigh(&a));
     let (mut law, mut values) = ((0.0, ""), (0.0, ""));
-    for (kind, a) in gallery::matrices(n, n, dtype).filter(|(kind, _)| kind.symmetric) {
+    for (kind, a) in gallery::matrices(n, n, dtype).filter(|(kind, _)| kind.symmetric && wanted(kind.name)) {
         let (w, v): (HostArray, HostArray) = f.call(&a).unwrap();
         keep(&mut law, laws::eigh(&a, &w, &v), kind.name);
-        keep(&mut values, laws::values(&w, &reference(&a)), kind.name);
+        keep(&mut values, off(&w, &reference(&a)), kind.name);
     }
     println!("n = {n} {}: worst ratio {law:.1?}, eigenvalues {values:.1?}", dtype.name());
     assert!(law.0 <= laws::THRESHOLD, "n = {n} {}: {law:?}", dtype.name());
@@ -55,24 +65,27 @@ fn small_matrices_have_small_ratios() {
 fn one_container_has_small_ratios() {
     judge(31, DType::F64);
     judge(31, DType::F32);
+    judge(64, DType::F64);
 }
 
+/// Two containers of 50, joined in the second shared body.
 #[test]
-fn several_containers_have_small_ratios() {
-    judge(64, DType::F64);
+fn two_containers_have_small_ratios() {
+    judge(100, DType::F64);
     judge(100, DType::F32);
 }
 
-/// Containers of 25, two stages of the reduction.
+/// Eight containers of 33 with padding, a level of its own above them, two stages of the reduction.
 #[test]
-fn odd_containers_have_small_ratios() {
-    judge(100, DType::F64);
-}
-
-/// Containers of 17 with padding, a level of its own above them.
-#[test]
-fn padded_containers_have_small_ratios() {
-    judge(135, DType::F64);
+fn every_part_has_small_ratios() {
+    let names = [
+        "symmetric random",
+        "symmetric, repeated",
+        "symmetric, graded to 1e-14",
+        "glued Wilkinson, 1e-8",
+        "symmetric ones",
+    ];
+    judge_some(260, DType::F64, |name| names.contains(&name));
 }
 
 #[test]
@@ -81,10 +94,10 @@ fn values_alone_are_as_accurate() {
     let mut worst = (0.0, "");
     for (kind, a) in gallery::matrices(21, 21, DType::F64).filter(|(kind, _)| kind.symmetric) {
         let w: HostArray = f.call(&a).unwrap();
-        let ratio = laws::values(&w, &reference(&a));
+        let ratio = off(&w, &reference(&a));
         keep(&mut worst, ratio, kind.name);
-        // Ten eps of LAPACK's 2^-52 for Wilkinson's W21+, whose largest eigenvalues agree to all digits.
-        assert!(kind.name != "Wilkinson" || ratio <= 20.0, "W21+: {ratio}");
+        // Wilkinson's W21+, whose largest eigenvalues agree to all digits.
+        assert!(kind.name != "Wilkinson" || ratio <= 10.0, "W21+: {ratio}");
     }
     println!("eigvalsh: worst {worst:.1?}");
     assert!(worst.0 <= laws::THRESHOLD, "{worst:?}");
@@ -141,7 +154,7 @@ fn a_batch_is_decomposed_as_its_members_are() {
         let wi = host(&[6], w.to_f64()[6 * i..6 * (i + 1)].to_vec());
         let vi = host(&[6, 6], v.to_f64()[36 * i..36 * (i + 1)].to_vec());
         assert!(laws::eigh(&a, &wi, &vi) <= laws::THRESHOLD, "{}", names[i]);
-        assert!(laws::values(&wi, &own) <= 8.0, "{}", names[i]);
+        assert!(off(&wi, &own) <= 4.0, "{}", names[i]);
     }
 }
 
@@ -233,7 +246,7 @@ fn what_is_no_square_matrix_is_refused() {
             jit(|a: Tensor| eigh(&a)).lower(&a).unwrap_err().to_string(),
             jit(|a: Tensor| eigvalsh(&a)).lower(&a).unwrap_err().to_string(),
         ] {
-            assert!(message.contains("a square matrix of f32 or f64 expected") && message.contains(name), "{message}");
+            assert!(message.contains("expected, got") && message.contains(name), "{message}");
             assert!(message.contains("eigh.rs"), "the caller's line: {message}");
         }
     }

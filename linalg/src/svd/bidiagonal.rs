@@ -4,16 +4,14 @@
 //! J. Comput. Appl. Math. 27, 1989 (LAPACK's labrd). A panel's reflections are kept as a correction of low rank, and the
 //! matrix is read only twice per column, once for each side.
 
-use tandem_compile::{DType, DotGeneral, Tensor, concatenate, fori_loop, iota, number, scalar, zeros};
-
-use crate::qr::wy::triangular_factor;
+use tandem_compile::{DType, DotGeneral, Tensor, concatenate, fori_loop, iota, number, scalar, stack, zeros};
 
 /// Columns in a panel.
 const WIDTH: usize = 32;
 
 /// A stage works on a matrix of fixed size, and from half of its columns on a new stage on the rest: static shapes do not
 /// shrink otherwise. A rest of at most this many columns is one stage.
-const SMALLEST_STAGE: usize = 128;
+const SMALLEST_STAGE: usize = 256;
 
 /// A = Q B P' with an upper bidiagonal B.
 pub(crate) struct Bidiagonal {
@@ -56,26 +54,27 @@ pub(crate) fn bidiagonalize(a: &Tensor) -> Bidiagonal {
     let more = n.next_multiple_of(width) - n;
     let mut rest = a.pad(0.0, &[(0, more as i64, 0), (0, more as i64, 0)]);
     let mut first = 0;
-    let (mut diagonal, mut above, mut left, mut right) = (vec![], vec![], vec![], vec![]);
+    let (mut numbers, mut left, mut right) = (vec![], vec![], vec![]);
     loop {
         let columns = rest.dim(1);
         let half = columns / 2 / width * width;
         let done = if columns <= SMALLEST_STAGE || half == 0 { columns } else { half };
         let stage = reduce(&rest, done, width);
-        diagonal.push(stage.diagonal);
-        above.push(stage.above);
-        left.push(Stage { first, vectors: stage.left, taus: stage.left_taus });
-        right.push(Stage { first, vectors: stage.right, taus: stage.right_taus });
+        let all = stage.numbers;
+        let taus = |at: i64| all.at_index(0, at).reshape([done / width, width]);
+        left.push(Stage { first, vectors: stage.left, taus: taus(2) });
+        right.push(Stage { first, vectors: stage.right, taus: taus(3) });
+        numbers.push(all);
         if done == columns {
             break;
         }
         rest = stage.rest.slice(0, done, rest.dim(0)).slice(1, done, columns);
         first += done;
     }
-    let joined = |parts: &[Tensor]| concatenate(&parts.iter().collect::<Vec<_>>(), 0).slice(0, 0, n);
+    let numbers = concatenate(&numbers.iter().collect::<Vec<_>>(), 1).slice(1, 0, n);
     Bidiagonal {
-        diagonal: joined(&diagonal),
-        above: joined(&above),
+        diagonal: numbers.at_index(0, 0),
+        above: numbers.at_index(0, 1),
         left: Reflections { size: m + more, stages: left },
         right: Reflections { size: n + more, stages: right },
     }
@@ -84,12 +83,11 @@ pub(crate) fn bidiagonalize(a: &Tensor) -> Bidiagonal {
 /// What is known after some columns of a matrix.
 struct Reduced {
     rest: Tensor,
-    diagonal: Tensor,
-    above: Tensor,
+    /// `[4, columns]`: the diagonal, the elements above it, the left taus, the right taus.
+    numbers: Tensor,
+    /// `[panels, width, m]` and `[panels, width, n]`: the reflections' vectors.
     left: Tensor,
-    left_taus: Tensor,
     right: Tensor,
-    right_taus: Tensor,
 }
 
 /// The first `columns` columns and rows of `a` reduced, in panels of `width`.
@@ -99,68 +97,57 @@ fn reduce(a: &Tensor, columns: usize, width: usize) -> Reduced {
     let dtype = a.dtype();
     let zero = scalar(0i32);
     let vectors = |size: usize| zeros([panels, width, size], dtype);
-    let numbers = || [(); 4].map(|()| zeros([panels, width], dtype));
-    let init = (a.clone(), vectors(m), vectors(n), numbers());
-    let (rest, left, right, numbers) = fori_loop(0, panels as i32, init, |panel, (a, left, right, numbers)| {
+    let init = (a.clone(), zeros([4, columns], dtype), vectors(m), vectors(n));
+    let (rest, numbers, left, right) = fori_loop(0, panels as i32, init, |panel, (a, numbers, left, right)| {
         let first = &panel * scalar(width as i32);
         let done = reduce_panel(&a, &first, width);
         let rest = &a - done.rows.contract(&done.columns, 0, 0);
-        let kept = |all: &Tensor, one: &Tensor, from: usize| {
-            let one = one.slice(0, from, from + width).reshape([1, width, one.dim(1)]);
+        let kept = |all: &Tensor, one: &Tensor, from: i64| {
+            let one = one.reshape([1, width, 2, one.dim(1)]).at_index(2, from);
             all.dynamic_update_slice(&one, &[&panel, &zero, &zero])
         };
-        let (left, right) = (kept(&left, &done.rows, 0), kept(&right, &done.columns, width));
-        let mut found = done.numbers.iter();
-        let numbers = numbers.map(|all| match found.next() {
-            Some(one) => all.dynamic_update_slice(&one.reshape([1, width]), &[&panel, &zero]),
-            None => all,
-        });
-        (rest, left, right, numbers)
+        let numbers = numbers.dynamic_update_slice(&done.numbers, &[&zero, &first]);
+        (rest, numbers, kept(&left, &done.rows, 0), kept(&right, &done.columns, 1))
     });
-    let [diagonal, above, left_taus, right_taus] = numbers;
-    let (diagonal, above) = (diagonal.flatten(), above.flatten());
-    Reduced { rest, diagonal, above, left, left_taus, right, right_taus }
+    Reduced { rest, numbers, left, right }
 }
 
 /// A panel's reflections, and what is left to do to the matrix: A - rows' columns.
 struct Panel {
-    /// `[2 width, m]`: the left reflections' vectors v_j, then x_j.
+    /// `[2 width, m]`: of every column the left reflection's vector v, and x.
     rows: Tensor,
-    /// `[2 width, n]`: y_j, then the right reflections' vectors u_j.
+    /// `[2 width, n]`: of every column y, and the right reflection's vector u.
     columns: Tensor,
-    /// The diagonal, the elements above it, the left taus, the right taus.
-    numbers: [Tensor; 4],
+    /// `[4, width]`
+    numbers: Tensor,
 }
 
 /// The columns of `a` from `first` on, `width` of them, and the rows of the same numbers.
+///
+/// What is not yet known of rows and columns is zero, so that every product takes all of them. The newest v and y are taken into account
+/// apart: the compiler would put the update of an array into each product that reads it, element by element.
 fn reduce_panel(a: &Tensor, first: &Tensor, width: usize) -> Panel {
     let (m, n) = (a.dim(0), a.dim(1));
     let dtype = a.dtype();
     let zero = scalar(0i32);
-    let init = (zeros([2 * width, m], dtype), zeros([2 * width, n], dtype), [(); 4].map(|()| zeros([width], dtype)));
+    let init = (zeros([2 * width, m], dtype), zeros([2 * width, n], dtype), zeros([4, width], dtype));
     let (rows, columns, numbers) = fori_loop(0, width as i32, init, |j, (rows, columns, numbers)| {
         let at = first + &j;
-        let next = &at + 1;
-        let second = &j + width as i32;
         // The present matrix is A - rows' columns.
-        let column = a.index(1, &at) - columns.index(1, &at).dot(&rows);
-        let left = reflection(&column, &at);
-        let y = left.vector.dot(a) - rows.dot(&left.vector).dot(&columns);
+        let left = reflection(&(a.index(1, &at) - columns.index(1, &at).dot(&rows)), &at);
+        let v = &left.vector;
+        let y = v.dot(a) - rows.dot(v).dot(&columns);
         let y = after(n, &at).select(y * &left.tau, 0.0);
-        let rows = rows.dynamic_update_slice(&left.vector.reshape([1, m]), &[&j, &zero]);
-        let columns = columns.dynamic_update_slice(&y.reshape([1, n]), &[&j, &zero]);
-        let row = a.index(0, &at) - rows.index(1, &at).dot(&columns);
-        let right = reflection(&row, &next);
-        let x = a.dot(&right.vector) - columns.dot(&right.vector).dot(&rows);
+        // v is 1 at `at`.
+        let right = reflection(&(a.index(0, &at) - rows.index(1, &at).dot(&columns) - &y), &(&at + 1));
+        let u = &right.vector;
+        let x = a.dot(u) - columns.dot(u).dot(&rows) - v * y.dot(u);
         let x = after(m, &at).select(x * &right.tau, 0.0);
-        let rows = rows.dynamic_update_slice(&x.reshape([1, m]), &[&second, &zero]);
-        let columns = columns.dynamic_update_slice(&right.vector.reshape([1, n]), &[&second, &zero]);
-        let mut found = [left.beta, right.beta, left.tau, right.tau].into_iter();
-        let numbers = numbers.map(|all| match found.next() {
-            Some(one) => all.dynamic_update_slice(&one.reshape([1]), &[&j]),
-            None => all,
-        });
-        (rows, columns, numbers)
+        let place = &j * 2;
+        let rows = rows.dynamic_update_slice(&stack(&[v, &x], 0), &[&place, &zero]);
+        let columns = columns.dynamic_update_slice(&stack(&[&y, u], 0), &[&place, &zero]);
+        let found = stack(&[&left.beta, &right.beta, &left.tau, &right.tau], 0);
+        (rows, columns, numbers.dynamic_update_slice(&found.expand_dims(1), &[&zero, &j]))
     });
     Panel { rows, columns, numbers }
 }
@@ -177,23 +164,27 @@ struct Reflection {
     beta: Tensor,
 }
 
-/// LAPACK's larfg on the elements of x from `at` on. A tail too small for its squares counts as zero: the matrix has been
-/// scaled to largest elements about 1. At an end that is not there, the identity.
+/// LAPACK's larfg on the elements of x from `at` on, those too small for their squares counting as zero: the matrix has
+/// been scaled to largest elements about 1. At an end that is not there, the identity.
+///
+/// Where the matrix has equal singular values x may be nothing but rounding errors, and the compiler may compute its elements
+/// anew, with other rounding, wherever they are read. So alpha is taken from the array that is squared, and tau is
+/// 2 / v'v of the v that is used: the reflection is orthogonal whatever x is.
 fn reflection(x: &Tensor, at: &Tensor) -> Reflection {
     let dtype = x.dtype();
     let place = iota(x.shape(), 0, DType::I32);
-    let (here, tail) = (place.eq(at), place.gt(at));
-    let alpha = here.select(x, 0.0).sum();
-    let squares = tail.select(x.square(), 0.0).sum();
+    let here = place.eq(at);
+    let rest = place.ge(at).select(x, 0.0);
+    let alpha = rest.dot(&here.convert(dtype));
+    let squares = rest.dot(&rest);
     let negligible = number(if dtype == DType::F64 { 1e-276 } else { 3e-24 }, dtype);
     let flat = squares.le(negligible);
-    let norm = (alpha.square() + &squares).sqrt();
-    let signed = alpha.lt(0.0).select(&norm, -&norm);
-    let beta = flat.select(&alpha, &signed);
-    let tau = flat.select(0.0, (&beta - &alpha) / flat.select(1.0, &signed));
+    let norm = squares.sqrt();
+    let beta = alpha.lt(0.0).select(&norm, -&norm);
     let divisor = flat.select(f64::INFINITY, &alpha - &beta);
-    let vector = tail.select(x / divisor, here.convert(dtype));
-    Reflection { vector, tau, beta }
+    let vector = here.select(1.0, rest / divisor);
+    let tau = flat.select(0.0, 2.0 / flat.select(1.0, vector.dot(&vector)));
+    Reflection { vector, tau, beta: flat.select(alpha, beta) }
 }
 
 impl Reflections {
@@ -221,11 +212,28 @@ impl Stage {
             rhs_batch: vec![0],
             ..DotGeneral::default()
         };
-        let factors = triangular_factor(&self.vectors.dot_general(&self.vectors, pairs), &self.taus);
+        let factors = triangles(&self.vectors.dot_general(&self.vectors, pairs), &self.taus);
         fori_loop(0, panels as i32, z.clone(), |done, z| {
             let panel = scalar(panels as i32 - 1) - done;
             let (vectors, factor) = (self.vectors.index(0, &panel), factors.index(0, &panel));
             &z - z.contract(&vectors, 1, 1).contract(&factor, 1, 1).dot(&vectors)
         })
     }
+}
+
+/// The upper triangular T of every panel at once, column by column (LAPACK's larft).
+///
+/// gram: `[panels, width, width]`, V V'; taus: `[panels, width]`.
+fn triangles(gram: &Tensor, taus: &Tensor) -> Tensor {
+    let shape = gram.shape();
+    let place = iota([shape[1]], 0, DType::I32);
+    let zero = scalar(0i32);
+    fori_loop(0, shape[1] as i32, zeros(shape, gram.dtype()), |j, t| {
+        let tau = taus.index(1, &j).expand_dims(1);
+        let above = place.lt(&j).select(gram.index(2, &j), 0.0);
+        // A product with every panel's vector; as a sum it is one kernel.
+        let moved = (&t * above.expand_dims(1)).sum_axes([2]);
+        let column = place.eq(&j).select(&tau, -&tau * moved);
+        t.dynamic_update_slice(&column.expand_dims(2), &[&zero, &zero, &j])
+    })
 }

@@ -1,351 +1,381 @@
 //! Two neighbouring blocks of a bidiagonal matrix and the row between them: one step of divide and conquer.
 //!
 //! With the two blocks' decompositions the merged block is the matrix M whose first row is z and whose other rows are the
-//! diagonal of the blocks' singular values d, where d_1 = 0 belongs to the row between them. Its singular values are the roots
-//! of 1 + sum_j z_j^2 / (d_j^2 - x^2) = 0. Before the equation is solved M is deflated: a tiny z_j leaves d_j as it is, and
-//! of values d_j that are close to each other one reflection makes all z_j but one zero.
+//! diagonal of the blocks' singular values d, where d_1 = 0 belongs to the row between them. Its singular values s are the
+//! roots of 1 + sum_j z_j^2 / (d_j^2 - s^2) = 0. Static shapes leave no room for the textbook's deflation, a scan of rotations:
+//! here entries with a tiny z are masked and sorted to the end, and each group of close values d is reflected at once, so
+//! that one member carries the group's whole z and the others have none.
 //!
-//! Names: entry or slot as in [`super::tree`]; *sorted* arrays have the entries of every block in increasing order of d, those that do
-//! not take part behind.
+//! *Slots* are the places of entries in the tree (see [`super::tree`]); *sorted* arrays have the entries of every block in increasing
+//! order of d, the row between first and those that do not take part last.
 
-use tandem_compile::{DType, DotGeneral, Tensor, concatenate, cond, iota, scalar, sort_by_keys, tree, zeros};
+use tandem_compile::{
+    DType, DotGeneral, Tensor, concatenate, cond, iota, ones, optimization_barrier, scalar, sort_by_key, sort_by_keys,
+    stack, tree, zeros,
+};
 
 use crate::eigh::secular::{Secular, Variable, column, row};
 
 /// Blocks side by side in arrays of m slots.
 #[derive(Clone)]
 pub(crate) struct Forest {
-    /// `[batch, m]`: the singular values; those of the last slot of a block are without meaning.
+    /// `[batch, m]`: the singular values; that of the last slot of a block is without meaning.
     pub values: Tensor,
-    /// `[batch', m', m']`: the left vectors as columns.
-    pub left: Tensor,
-    /// `[batch', m', m']`: the right vectors as columns.
-    pub right: Tensor,
+    /// `[batch, m]`: of every right vector the element in its block's first slot.
+    pub first: Tensor,
+    /// `[batch, m]`: the element in its block's last slot.
+    pub last: Tensor,
+    /// `[2, batch', m', m']`: the right and the left vectors as columns, block diagonal; nothing where only values are
+    /// wanted.
+    pub vectors: Vec<Tensor>,
 }
-tree!(Forest { values, left, right });
+tree!(Forest { values, first, last, vectors });
 
-/// Where the blocks lie that are merged.
-pub(crate) enum Geometry {
-    /// Many blocks in an array; `[m]`, i32: of every slot the first slot of its merged block, the last slot of the left one
-    /// of the two, and the last slot of all. A block whose last slot is its first stays alone.
-    Masked { first: Tensor, middle: Tensor, last: Tensor },
-    /// The two halves of the array; vectors are those of the halves, `[2 batch, m / 2, m / 2]`.
-    Halves,
-}
-
-/// The slots of a level, all `[m]`.
-struct Slots {
-    first: Tensor,
-    middle: Tensor,
-    last: Tensor,
-    /// bool: the slot of the vector that its merged block takes to zero.
-    null: Tensor,
-    /// bool: the slot of the row between two blocks.
-    between: Tensor,
-    /// bool: one of the left block's slots.
-    lower: Tensor,
-    /// The number of the block for secular equations; `None` where there is only one.
-    equation: Option<Tensor>,
+/// Where the blocks lie that are merged, all `[m]`, i32.
+pub(crate) struct Spans {
+    /// The first slot of the merged block.
+    pub first: Tensor,
+    /// The last slot of the left one of the two; where it is `last`, the block is a single slot and stays.
+    pub middle: Tensor,
+    /// The last slot of the merged block.
+    pub last: Tensor,
+    /// Whether there is one block in an array, of which the vectors are still those of the two halves,
+    /// `[2, 2 batch, m / 2, m / 2]`.
+    pub whole: bool,
 }
 
-impl Geometry {
-    fn slots(&self, m: usize) -> Slots {
-        let place = iota([m], 0, DType::I32);
-        let (first, middle, last) = match self {
-            Geometry::Masked { first, middle, last } => (first.clone(), middle.clone(), last.clone()),
-            Geometry::Halves => {
-                let all = |slot: usize| scalar(slot as i32).broadcast_to([m]);
-                (all(0), all(m / 2 - 1), all(m - 1))
-            }
-        };
-        let null = place.eq(&last);
-        let equation = match self {
-            Geometry::Masked { .. } => Some(last.clone()),
-            Geometry::Halves => None,
-        };
-        let between = place.eq(&middle) & !&null;
-        Slots { null, between, lower: place.le(&middle), first, middle, last, equation }
+impl Spans {
+    /// One block of m slots from two halves.
+    pub(crate) fn halves(m: usize) -> Self {
+        let all = |slot: usize| scalar(slot as i32).broadcast_to([m]);
+        Self { first: all(0), middle: all(m / 2 - 1), last: all(m - 1), whole: true }
     }
 
-    /// The row of the right vectors that borders on the row between the blocks, `[batch, m]`.
-    fn border(&self, slots: &Slots, right: &Tensor) -> Tensor {
-        match self {
-            Geometry::Masked { .. } => {
-                let (batch, m) = (right.dim(0), right.dim(1));
-                let at = slots.lower.select(&slots.middle, &slots.middle + 1);
-                right.take_along(&at.broadcast_to([batch, 1, m]), 1).reshape([batch, m])
-            }
-            Geometry::Halves => {
-                let (batch, h) = (right.dim(0) / 2, right.dim(1));
-                let halves = right.reshape([batch, 2, h, h]);
-                let lower = halves.slice(1, 0, 1).slice(2, h - 1, h).reshape([batch, h]);
-                let upper = halves.slice(1, 1, 2).slice(2, 0, 1).reshape([batch, h]);
-                concatenate(&[&lower, &upper], 1)
-            }
+    fn place(&self) -> Tensor {
+        iota(self.last.shape(), 0, DType::I32)
+    }
+
+    /// The slot of the vector that the merged block takes to zero.
+    fn null(&self) -> Tensor {
+        self.place().eq(&self.last)
+    }
+
+    /// The slot of the row between the two blocks.
+    fn between(&self) -> Tensor {
+        self.place().eq(&self.middle) & !self.null()
+    }
+
+    /// The slots of the left block.
+    fn left(&self) -> Tensor {
+        self.place().le(&self.middle)
+    }
+
+    /// Blocks of one slot.
+    fn single(&self) -> Tensor {
+        self.middle.eq(&self.last)
+    }
+
+    fn equation(&self) -> Option<Tensor> {
+        (!self.whole).then(|| self.last.clone())
+    }
+
+    /// Of entries `[.., m, m]`, whether row and column are of one block.
+    fn within(&self, mask: Tensor) -> Tensor {
+        match self.whole {
+            true => mask,
+            false => mask & self.last.expand_dims(1).eq(self.last.expand_dims(0)),
         }
     }
 
-    /// Block diagonal vectors times `x`, `[batch, m, m]`.
-    fn product(&self, vectors: &Tensor, x: &Tensor) -> Tensor {
-        let shape = x.shape().to_vec();
-        let (groups, h) = (vectors.dim(0), vectors.dim(1));
-        batched_product(vectors, &x.reshape([groups, h, shape[2]])).reshape(shape)
+    /// Arrays `[batch, m]` sorted within every block by the first of them; stable.
+    fn sort(&self, arrays: &[&Tensor]) -> Vec<Tensor> {
+        match self.whole {
+            true => sort_by_key(arrays, 1, false),
+            false => {
+                let block = self.last.broadcast_to(arrays[0].shape());
+                sort_by_keys(&[&[&block], arrays].concat(), 2, 1, false).split_off(1)
+            }
+        }
     }
-}
-
-fn batched_product(x: &Tensor, y: &Tensor) -> Tensor {
-    let pairs = DotGeneral {
-        lhs_contracting: vec![2],
-        rhs_contracting: vec![1],
-        lhs_batch: vec![0],
-        rhs_batch: vec![0],
-        ..DotGeneral::default()
-    };
-    x.dot_general(y, pairs)
 }
 
 /// One level: every pair of neighbouring blocks with the row between them, which has `alpha` at its left slot and `beta`
 /// right of it (both `[batch, m]`). What is below `tolerance` (a scalar) is neglected.
 #[track_caller]
-pub(crate) fn merge(forest: &Forest, alpha: &Tensor, beta: &Tensor, tolerance: &Tensor, geometry: &Geometry) -> Forest {
-    let slots = geometry.slots(forest.values.dim(1));
-    let arrow = Arrow::of(forest, alpha, beta, geometry, &slots);
-    let sorted = arrow.sorted(&slots, tolerance);
-    let (reflected, groups) = sorted.reflected(&slots, tolerance);
-    let deflated = reflected.deflated(&slots, tolerance);
-    let Vectors { values, left, right } = deflated.solve(&slots, &groups);
-    Forest {
-        values,
-        left: geometry.product(&forest.left, &left),
-        right: geometry.product(&forest.right, &arrow.turned(&slots, &right)),
-    }
+pub(crate) fn merge(forest: &Forest, alpha: &Tensor, beta: &Tensor, tolerance: &Tensor, spans: &Spans) -> Forest {
+    let sides = if forest.vectors.is_empty() { 1 } else { 2 };
+    let level = Level { spans, tolerance, sides };
+    let arrow = level.arrow(forest, alpha, beta);
+    let (sorted, groups) = level.reflected(&level.sorted(&arrow));
+    let solved = level.solve(&level.bounded(sorted));
+    let basis = level.reflected_back(&level.vectors(&solved, &arrow), &groups, &arrow);
+    forest.turned(solved.values, &basis, spans)
+}
+
+/// What all steps of a level need.
+struct Level<'a> {
+    spans: &'a Spans,
+    tolerance: &'a Tensor,
+    /// Right vectors, or right and left ones.
+    sides: usize,
 }
 
 /// M in the order of slots.
 struct Arrow {
     d: Tensor,
     z: Tensor,
-    /// `[batch, m]`: the rotation that splits the two blocks' null vectors in the direction of z_1 and the merged block's
-    /// own null vector.
+    /// `[batch, m]`: the rotation of the two blocks' null vectors to the one in the direction of z_1 and the merged null
+    /// vector.
     cosine: Tensor,
     sine: Tensor,
 }
 
-impl Arrow {
-    fn of(forest: &Forest, alpha: &Tensor, beta: &Tensor, geometry: &Geometry, slots: &Slots) -> Self {
-        let coupling = slots.lower.select(alpha.take(&slots.middle, 1), beta.take(&slots.middle, 1));
-        let row = coupling * geometry.border(slots, &forest.right);
-        let (below, above) = (row.take(&slots.middle, 1), row.take(&slots.last, 1));
-        let norm = (below.square() + above.square()).sqrt();
-        let none = norm.eq(0.0);
-        let divisor = none.select(1.0, &norm);
-        let (cosine, sine) = (none.select(1.0, below / &divisor), above / divisor);
-        let z = slots.between.select(&norm, slots.null.select(0.0, row));
-        let d = (&slots.between | &slots.null).select(0.0, &forest.values);
-        Self { d, z, cosine, sine }
-    }
-
-    /// Sorted by d: the row between the blocks first, what has a tiny z behind.
-    fn sorted(&self, slots: &Slots, tolerance: &Tensor) -> Sorted {
-        let tiny = self.z.abs().le(tolerance) & !&slots.between | &slots.null;
-        let key = slots.between.select(-1.0, tiny.select(f64::INFINITY, &self.d));
-        let order = order(&key, slots);
-        let active = !tiny.take_along(&order, 1);
-        let z = active.select(self.z.take_along(&order, 1), 0.0);
-        Sorted { d: self.d.take_along(&order, 1), z, active, position: inverse(&order) }
-    }
-
-    /// Right vectors of M with their rows turned from z_1 and the merged null vector to the two blocks' null vectors.
-    fn turned(&self, slots: &Slots, x: &Tensor) -> Tensor {
-        let (batch, m) = (x.dim(0), x.dim(2));
-        let pick = |slot: &Tensor| x.take_along(&slot.broadcast_to([batch, 1, m]), 1);
-        let place = iota([m, 1], 0, DType::I32);
-        let (c, s) = (row(&self.cosine), row(&self.sine));
-        let (one, null) = (pick(&slots.middle), pick(&slots.last));
-        let alone = slots.middle.eq(&slots.last);
-        let middle = place.eq(&slots.middle) & !&alone;
-        let last = place.eq(&slots.last) & !alone;
-        let (below, above) = (&c * &one - &s * &null, s * one + c * null);
-        middle.select(below, last.select(above, x))
-    }
-}
-
-/// The order that sorts every block by `key`; stable.
-fn order(key: &Tensor, slots: &Slots) -> Tensor {
-    let shape = key.shape();
-    let place = iota(shape, 1, DType::I32);
-    sort_by_keys(&[&slots.last.broadcast_to(shape), key, &place], 2, 1, false).swap_remove(2)
-}
-
-/// The position to which an order moves every entry.
-fn inverse(order: &Tensor) -> Tensor {
-    let (batch, m) = (order.dim(0), order.dim(1));
-    let start = iota([batch, m], 0, DType::I32) * m as i32;
-    let flat = zeros([batch * m], DType::I32);
-    let place = iota([batch, m], 1, DType::I32);
-    flat.scatter_set(&(order + start).flatten(), place.flatten(), 0).reshape([batch, m])
-}
-
-/// Whether an entry is the first of its block.
-fn heads(slots: &Slots) -> Tensor {
-    iota(slots.first.shape(), 0, DType::I32).eq(&slots.first)
-}
-
-/// M with sorted entries.
+/// M, sorted.
 struct Sorted {
     d: Tensor,
+    /// Zero where an entry does not take part.
     z: Tensor,
-    /// Whether an entry takes part.
     active: Tensor,
-    /// Where every slot's entry is now.
-    position: Tensor,
+    /// The slot of every entry, i32.
+    slot: Tensor,
 }
 
-/// The reflections I - beta v v' of groups of close values, in the order of slots; all `[batch, m]`.
+/// The reflections I - v v' of groups of close values, in the order of slots; all `[batch, m]`.
 struct Groups {
     /// A bool scalar: whether there is any group.
     any: Tensor,
-    v: Tensor,
-    /// On the right. Zero where an entry stands alone.
-    beta: Tensor,
-    /// On the left: a group at the pole 0 has none there, because the row of its pole is z itself.
-    left_beta: Tensor,
+    /// Zero where an entry stands alone. A group at the pole 0 is reflected on the right only, because the row of its pole
+    /// is z itself.
+    left: Tensor,
+    right: Tensor,
     /// The number of the group.
     number: Tensor,
 }
 
-impl Sorted {
-    /// Every group of close values reflected so that only its first entry keeps a z. What becomes of the diagonal outside
-    /// of itself is at most the group's spread, and neglected.
-    fn reflected(&self, slots: &Slots, tolerance: &Tensor) -> (Sorted, Groups) {
-        let (batch, m) = (self.d.dim(0), self.d.dim(1));
-        let before = concatenate(&[&self.d.slice(1, 0, 1), &self.d.slice(1, 0, m - 1)], 1);
-        let begins = heads(slots) | (&self.d - before).gt(tolerance) | !&self.active;
-        let any = (!&begins).any();
-        let place = iota([batch, m], 1, DType::I32);
-        let alone = || {
-            let zero = zeros([batch, m], self.d.dtype());
-            (self.z.clone(), self.d.clone(), zero.clone(), zero.clone(), zero, place.clone())
-        };
-        let (z, d, v, beta, left_beta, number) = cond(&any, || self.groups(&begins, slots), alone);
-        let slotted = |x: &Tensor| x.take_along(&self.position, 1);
-        let groups = Groups {
-            any,
-            v: slotted(&v),
-            beta: slotted(&beta),
-            left_beta: slotted(&left_beta),
-            number: slotted(&number),
-        };
-        (Sorted { d, z, active: self.active.clone(), position: self.position.clone() }, groups)
-    }
-
-    /// z and d after the reflections, and v, beta, left beta and the groups' numbers.
-    fn groups(&self, begins: &Tensor, slots: &Slots) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor) {
-        let (z, d) = (&self.z, &self.d);
-        let place = iota(z.shape(), 1, DType::I32);
-        // The number of a group is the position of its first entry.
-        let number = begins.select(&place, 0).cummax(1);
-        let same = column(&number).eq(row(&number));
-        let of_group = |x: &Tensor| same.select(row(x), 0.0).sum_axes([2]);
-        let single = of_group(&zeros(z.shape(), z.dtype()).eq(0.0).convert(z.dtype())).eq(1.0);
-        let norm = of_group(&z.square()).sqrt();
-        let signed = z.lt(0.0).select(-&norm, &norm);
-        let v = begins.select(z + &signed, z);
-        let squares = of_group(&v.square());
-        let none = single | squares.eq(0.0);
-        let beta = none.select(0.0, 2.0 / none.select(1.0, &squares));
-        let left_beta = number.eq(&slots.first).select(0.0, &beta);
-        let reflected = begins.select(-signed, 0.0);
-        // The diagonal of HDH, as a difference to d.
-        let h = row(&(&left_beta * &v)) * column(&v);
-        let h = same.select(column(&place).eq(row(&place)).convert(z.dtype()) - h, 0.0);
-        let moved = (h.square() * (column(d) - row(d))).sum_axes([1]);
-        let at_zero = !none.clone() & number.eq(&slots.first) & begins;
-        let d_reflected = at_zero.select(0.0, none.select(d, d + moved));
-        (none.select(z, reflected), d_reflected, v, beta, left_beta, number)
-    }
-
-    /// Sorted again, without the entries whose z is tiny now. z_1 is at least the tolerance, unless it stands alone.
-    fn deflated(&self, slots: &Slots, tolerance: &Tensor) -> Sorted {
-        let head = heads(slots);
-        let active = &self.active & (self.z.abs().gt(tolerance) | &head);
-        let key = (&head & &active).select(-1.0, active.select(&self.d, f64::INFINITY));
-        let order = order(&key, slots);
-        let [d, z] = [&self.d, &self.z].map(|x| x.take_along(&order, 1));
-        let active = active.take_along(&order, 1);
-        let m = d.dim(1);
-        let place = iota([m], 0, DType::I32);
-        let ahead = active.slice(1, 1, m).pad(false_like(&active), &[(0, 0, 0), (0, 1, 0)]);
-        let followed = ahead & place.ne(&slots.last);
-        let small = z.abs().le(tolerance) & head;
-        let active = active & (followed | !&small);
-        let least = z.lt(0.0).select(-tolerance, tolerance);
-        let z = active.select(small.select(least, z), 0.0);
-        Sorted { d, z, active, position: inverse(&order).take_along(&self.position, 1) }
-    }
-}
-
-fn false_like(x: &Tensor) -> Tensor {
-    zeros([], x.dtype())
-}
-
-/// The singular values and vectors of M: rows in the order of slots, columns sorted.
-struct Vectors {
+/// The singular values of M, sorted, and what its vectors are made from.
+struct Solved {
     values: Tensor,
-    left: Tensor,
-    right: Tensor,
+    /// The z that belongs to the computed values exactly.
+    z: Tensor,
+    origin: Tensor,
+    mu: Tensor,
+    sorted: Sorted,
 }
 
-impl Sorted {
-    fn solve(&self, slots: &Slots, groups: &Groups) -> Vectors {
-        let (d, active) = (&self.d, &self.active);
-        let equation = slots.equation.clone();
-        let variable = Variable::SquaredSingularValue;
-        let secular = Secular { variable, d: d.clone(), weights: self.z.square(), active: active.clone(), equation };
-        let roots = secular.roots();
-        let z = secular.consistent(&roots, &self.z);
-        let (mu, origin) = (&roots.mu, &roots.origin);
-        let beyond = mu / (origin + (origin.square() + mu).maximum(0.0).sqrt());
-        let value = origin.eq(0.0).select(mu.abs().sqrt(), origin + beyond);
-        let value = active.select(value, d);
+impl Level<'_> {
+    fn arrow(&self, forest: &Forest, alpha: &Tensor, beta: &Tensor) -> Arrow {
+        let spans = self.spans;
+        let coupling = spans.left().select(alpha.take(&spans.middle, 1), beta.take(&spans.middle, 1));
+        let edge = spans.left().select(&forest.last, &forest.first);
+        let z = spans.single().select(0.0, coupling * edge);
+        let (below, above) = (z.take(&spans.middle, 1), z.take(&spans.last, 1));
+        let norm = (below.square() + above.square()).sqrt();
+        // Below the tolerance neither null vector has a part in z, and any rotation will do.
+        let none = norm.le(self.tolerance);
+        let divisor = none.select(1.0, &norm);
+        let (cosine, sine) = (none.select(1.0, below / &divisor), none.select(0.0, above / divisor));
+        let z = spans.between().select(&norm, spans.null().select(0.0, z));
+        let d = (spans.between() | spans.null()).select(0.0, &forest.values);
+        Arrow { d, z, cosine, sine }
+    }
 
-        // The vectors x = z_j / (d_j^2 - s^2) and y = d_j x_j, -1 for the row between, times a factor that keeps their squares
-        // in range. Their rows in the order of slots: only vectors have to be moved for that.
-        let slotted = |x: &Tensor| x.take_along(&self.position, 1);
-        let first = heads(slots) & active;
-        let [d_row, z_row, active_row, first_row] = [d, &z, active, &first].map(|x| column(&slotted(x)));
-        let distance = row(mu) - variable.difference(&d_row, &row(origin));
-        let support = active_row & row(active);
-        let support = match &secular.equation {
-            Some(number) => support & number.expand_dims(1).eq(number.expand_dims(0)),
-            None => support,
+    /// What has a tiny z behind.
+    fn sorted(&self, arrow: &Arrow) -> Sorted {
+        let between = self.spans.between();
+        let tiny = arrow.z.abs().le(self.tolerance) & !&between | self.spans.null();
+        let key = between.select(-1.0, tiny.select(f64::INFINITY, &arrow.d));
+        self.by(&key, &arrow.d, &arrow.z, &iota(arrow.d.shape(), 1, DType::I32))
+    }
+
+    fn by(&self, key: &Tensor, d: &Tensor, z: &Tensor, slot: &Tensor) -> Sorted {
+        let [key, d, z, slot] = four(self.spans.sort(&[key, d, z, slot]));
+        let active = key.lt(f64::INFINITY);
+        Sorted { d, z: active.select(z, 0.0), active, slot }
+    }
+
+    /// The first entry of every block: the row between, if there is one.
+    fn heads(&self) -> Tensor {
+        self.spans.place().eq(&self.spans.first)
+    }
+
+    /// Every group of close values reflected so that only its first entry keeps a z, and sorted again.
+    fn reflected(&self, sorted: &Sorted) -> (Sorted, Groups) {
+        let d = &sorted.d;
+        let m = d.dim(1);
+        let before = concatenate(&[&d.slice(1, 0, 1), &d.slice(1, 0, m - 1)], 1);
+        let begins = self.heads() | (d - before).gt(self.tolerance) | !&sorted.active;
+        let any = !begins.all();
+        let alone = || {
+            let zero = zeros(d.shape(), d.dtype());
+            let Sorted { d, z, active, slot } = sorted;
+            ([d.clone(), z.clone(), zero.clone(), zero.clone(), zero], active.clone(), slot.clone())
         };
-        let quotient = row(mu) / support.select(distance, 1.0);
-        let right = support.select(z_row * &quotient, 0.0);
-        let scale = active.select(1.0 / active.select(&value, 1.0), 0.0);
-        let left = first_row.select(row(mu), d_row * &right) * row(&scale);
-        let left = support.select(left, 0.0);
+        let ([d, z, left, right, number], active, slot) = cond(&any, || self.grouped(sorted, &begins), alone);
+        (Sorted { d, z, active, slot }, Groups { any, left, right, number })
+    }
+
+    /// d and z after the reflections; their vectors left and right and the groups' numbers, in the order of slots; what is active and
+    /// the slots. What becomes of the diagonal outside of itself is at most the group's spread, and neglected.
+    fn grouped(&self, sorted: &Sorted, begins: &Tensor) -> ([Tensor; 5], Tensor, Tensor) {
+        let (z, d) = (&sorted.z, &sorted.d);
+        let (dtype, m) = (d.dtype(), d.dim(1));
+        let place = iota([m], 0, DType::I32);
+        // Sums over groups are products with the matrix of what is in one group.
+        let before = place.expand_dims(1).le(place.expand_dims(0)).convert(dtype);
+        let number = begins.convert(dtype).dot(&before);
+        let same = column(&number).eq(row(&number)).convert(dtype);
+        let of_group = |rows: &[&Tensor]| {
+            let rows: Vec<Tensor> = rows.iter().map(|x| row(x)).collect();
+            product(&concatenate(&rows.iter().collect::<Vec<_>>(), 1), &same)
+        };
+        let closes = concatenate(&[&begins.slice(1, 1, m), &begins.slice(1, 0, 1)], 1) | place.eq(m as i32 - 1);
+        let alone = begins & closes;
+        let own = |x: &Tensor| begins.select(x, 0.0);
+        let head = self.heads();
+        let sums = of_group(&[&z.square(), &own(&z.abs()), &own(d), &head.select(number.sign(), 0.0)]);
+        let [squares, first_z, first_d, at_zero] = [0, 1, 2, 3].map(|at| sums.at_index(1, at));
+        let norm = squares.sqrt();
+        let signed = z.lt(0.0).select(-&norm, &norm);
+        // The reflection's vector z + signed e_1, of which the square is 2 (norm^2 + |z_1| norm), to a square of 2.
+        let length = (&squares + first_z * &norm).sqrt();
+        let right = alone.select(0.0, begins.select(z + &signed, z) / alone.select(1.0, length));
+        let left = at_zero.gt(0.0).select(0.0, &right);
+        // The diagonal of HDH, by differences to the first d.
+        let offset = d - first_d;
+        let weights = left.square();
+        let moved = of_group(&[&(&weights * &offset)]).at_index(1, 0) - offset * 2.0;
+        let d = d + weights * moved;
+        let z = alone.select(z, begins.select(-signed, 0.0));
+        let tiny = z.abs().le(self.tolerance) & !&head | !&sorted.active;
+        let key = tiny.select(f64::INFINITY, head.select(-1.0, &d));
+        let again = self.by(&key, &d, &z, &sorted.slot);
+        let [_, left, right, number] = four(sort_by_key(&[&sorted.slot, &left, &right, &number], 1, false));
+        ([again.d, again.z, left, right, number], again.active, again.slot)
+    }
+
+    /// With a z_1 no smaller than the tolerance, unless it stands alone: then it is deflated too.
+    fn bounded(&self, sorted: Sorted) -> Sorted {
+        let Sorted { d, z, active, slot } = sorted;
+        let m = d.dim(1);
+        let ahead = concatenate(&[&active.slice(1, 1, m), &active.slice(1, 0, 1)], 1);
+        let followed = ahead & self.spans.place().ne(&self.spans.last);
+        let small = z.abs().le(self.tolerance) & self.heads();
+        let active = active & (followed | !&small);
+        let least = z.lt(0.0).select(-self.tolerance, self.tolerance);
+        let z = active.select(small.select(least, z), 0.0);
+        Sorted { d, z, active, slot }
+    }
+
+    fn solve(&self, sorted: &Sorted) -> Solved {
+        let Sorted { d, z, active, slot } = sorted;
+        let secular = Secular {
+            variable: Variable::SquaredSingularValue,
+            d: d.clone(),
+            weights: z.square(),
+            active: active.clone(),
+            equation: self.spans.equation(),
+        };
+        let roots = secular.roots();
+        let z = secular.consistent(&roots, z);
+        let (mu, origin) = (roots.mu, roots.origin);
+        let beyond = &mu / (&origin + (origin.square() + &mu).maximum(0.0).sqrt());
+        let values = origin.eq(0.0).select(mu.abs().sqrt(), &origin + beyond);
+        let values = active.select(values, d);
+        let sorted = Sorted { d: d.clone(), z: z.clone(), active: active.clone(), slot: slot.clone() };
+        Solved { values, z, origin, mu, sorted }
+    }
+
+    /// Something for the right and for the left, where both are wanted: `[sides, ...]`.
+    fn sides(&self, right: &Tensor, left: &Tensor) -> Tensor {
+        stack(&[right, left][..self.sides], 0)
+    }
+
+    /// The right and left vectors of M, `[sides, batch, m, m]`: x_j = z_j / (d_j^2 - s^2), and y_j = d_j x_j, -1 for the row
+    /// between, each times a factor that keeps squares in range; unit vectors where an entry does not take part. The columns
+    /// are sorted, the rows are slots: only `[batch, m]` arrays have to be moved for that. Right vectors are turned from z_1
+    /// and the merged null vector to those of the two blocks.
+    fn vectors(&self, solved: &Solved, arrow: &Arrow) -> Tensor {
+        let spans = self.spans;
+        let (between, null) = (spans.between(), spans.null());
+        let Sorted { d, active, slot, .. } = &solved.sorted;
         let place = iota(d.shape(), 1, DType::I32);
-        let same = column(&self.position).eq(row(&place));
-        let normal = |x: &Tensor| {
-            let norm = x.square().sum_axes([1]).sqrt();
-            let inverse = 1.0 / active.select(norm, 1.0);
-            row(active).select(x * row(&inverse), same.convert(x.dtype()))
+        let sorted = sort_by_key(&[slot, d, &solved.z, &active.select(&place, !&place)], 1, false);
+        let [_, d, z, position] = four(sorted);
+        // Both null vectors have a part of z_1.
+        let of_between = |x: &Tensor| null.select(x.take(&spans.middle, 1), x);
+        let part = of_between(&position).ge(0);
+        let position = position.lt(0).select(!&position, &position);
+
+        let distance = row(&solved.mu) - Variable::SquaredSingularValue.difference(&column(&d), &row(&solved.origin));
+        let quotient = row(&solved.mu) / distance.eq(0.0).select(1.0, &distance);
+        let quotient = optimization_barrier(&spans.within(column(&part) & row(active)).select(quotient, 0.0));
+        let turned = between.select(&arrow.cosine, null.select(&arrow.sine, 1.0));
+        let rows = self.sides(&(of_between(&z) * turned), &(d * z));
+        let value = active.select(&solved.values, 1.0);
+        let columns = self.sides(&ones(value.shape(), value.dtype()), &(1.0 / &value));
+        // The row between has d = 0, and for it the quotient is mu / s^2.
+        let shape = [self.sides, 1, spans.last.dim(0), 1];
+        let special = iota(shape, 0, DType::I32).eq(1) & between.reshape([shape[2], 1]);
+        let factor = special.select(row(&value), rows.expand_dims(3) * columns.expand_dims(2));
+        let x = optimization_barrier(&(quotient * factor));
+        let inverse = 1.0 / active.select(x.square().sum_axes([2]).sqrt(), 1.0);
+
+        let own = column(&position).eq(row(&place)).convert(x.dtype());
+        let turned = between.select(-&arrow.sine, null.select(&arrow.cosine, 0.0));
+        let of_null = spans.within(null.expand_dims(0).broadcast_to([shape[2], shape[2]]));
+        let right = iota(shape, 0, DType::I32).eq(0) & of_null;
+        row(active).select(x * inverse.expand_dims(2), right.select(column(&turned), own))
+    }
+
+    /// The groups' reflections applied to right and left vectors, whose rows are slots.
+    fn reflected_back(&self, x: &Tensor, groups: &Groups, arrow: &Arrow) -> Tensor {
+        let spans = self.spans;
+        let reflect = || {
+            // The right vectors are turned already: so is v.
+            let (between, null) = (spans.between(), spans.null());
+            let of_between = |x: &Tensor| null.select(x.take(&spans.middle, 1), x);
+            let turned = between.select(&arrow.cosine, null.select(&arrow.sine, 1.0));
+            let v = self.sides(&(of_between(&groups.right) * turned), &groups.left);
+            let number = of_between(&groups.number);
+            let same = column(&number).eq(row(&number));
+            x - product(&same.select(v.expand_dims(3) * v.expand_dims(2), 0.0), x)
         };
-        let (left, right) = groups.back(&normal(&left), &normal(&right));
-        Vectors { values: value, left, right }
+        cond(&groups.any, reflect, || x.clone())
     }
 }
 
-impl Groups {
-    /// The reflections applied to left and right vectors.
-    fn back(&self, left: &Tensor, right: &Tensor) -> (Tensor, Tensor) {
-        let reflect = || {
-            let same = column(&self.number).eq(row(&self.number));
-            let pairs = same.select(column(&self.v) * row(&self.v), 0.0);
-            let turned = |x: &Tensor, beta: &Tensor| x - batched_product(&(column(beta) * &pairs), x);
-            (turned(left, &self.left_beta), turned(right, &self.beta))
+/// After an error there may be fewer.
+fn four(x: Vec<Tensor>) -> [Tensor; 4] {
+    x.try_into().unwrap_or_else(|x: Vec<Tensor>| [0; 4].map(|_| x[0].clone()))
+}
+
+/// Products of many matrices: `[..., k, l] [..., l, m]`.
+fn product(x: &Tensor, y: &Tensor) -> Tensor {
+    let leading: Vec<usize> = (0..x.ndim() - 2).collect();
+    let pairs = DotGeneral {
+        lhs_contracting: vec![x.ndim() - 1],
+        rhs_contracting: vec![x.ndim() - 2],
+        lhs_batch: leading.clone(),
+        rhs_batch: leading,
+        ..DotGeneral::default()
+    };
+    x.dot_general(y, pairs)
+}
+
+impl Forest {
+    /// The merged blocks, from the right and left vectors in the basis of those of the blocks, `[sides, batch, m, m]`.
+    fn turned(&self, values: Tensor, basis: &Tensor, spans: &Spans) -> Self {
+        let (b, m) = (values.dim(0), values.dim(1));
+        let first = spans.left().select(&self.first, 0.0);
+        let last = (!spans.left() | spans.single()).select(&self.last, 0.0);
+        let ends = stack(&[&first, &last], 1).broadcast_to([basis.dim(0), b, 2, m]);
+        let ends = product(&ends, basis).at_index(0, 0);
+        let turn = |vectors: &Tensor| {
+            // Of a whole block the halves are still apart.
+            let (groups, h) = (vectors.dim(1), vectors.dim(2));
+            product(vectors, &basis.reshape([2, groups, h, m])).reshape(basis.shape())
         };
-        cond(&self.any, reflect, || (left.clone(), right.clone()))
+        let vectors = self.vectors.iter().map(turn).collect();
+        Self { values, first: ends.at_index(1, 0), last: ends.at_index(1, 1), vectors }
     }
 }

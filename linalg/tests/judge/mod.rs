@@ -14,7 +14,11 @@ pub struct Program<F>(Jit<F, Vec<Tensor>, Vec<Tensor>>);
 
 impl<F: Fn(Vec<Tensor>) -> Vec<Tensor>> Program<F> {
     pub fn new(f: F) -> Self {
-        Self(jit(f).on(&Device::cpu().unwrap().with_lowering(Lowering::Portable).unwrap()))
+        Self::lowered(f, Lowering::Portable)
+    }
+
+    pub fn lowered(f: F, lowering: Lowering) -> Self {
+        Self(jit(f).on(&Device::cpu().unwrap().with_lowering(lowering).unwrap()))
     }
 
     pub fn arrays(&self, inputs: &[HostArray]) -> Vec<HostArray> {
