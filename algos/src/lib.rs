@@ -2,4 +2,3 @@
 //! reference on faer (`reference.rs`), with the laws that both must obey (`laws.rs`).
 
 pub mod snmf;
-pub mod status;

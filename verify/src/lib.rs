@@ -16,6 +16,7 @@ pub mod matrix;
 pub mod outcome;
 pub mod real;
 pub mod rng;
+pub mod status;
 pub mod strategy;
 
 pub use agreement::{Comparison, Ratio};

@@ -25,6 +25,9 @@ pub struct Output<R> {
     /// The size of what the elements are computed from, where that can exceed their own (a small difference of large
     /// numbers); errors are relative to the larger of the two. 0 where the elements speak for themselves.
     pub scale: f64,
+    /// Whether the elements are defined up to a choice, such as the sign of an eigenvector: then they are not compared, and
+    /// the laws alone judge them.
+    pub free: bool,
 }
 
 /// A discrete step: which way it went, and how close it was to going another.
@@ -81,6 +84,7 @@ impl<R: Real> Outcome<R> {
                 name: output.name,
                 shape: output.shape.clone(),
                 scale: output.scale,
+                free: output.free,
                 values: match &output.values {
                     Values::Real(values) => Values::Real(values.iter().map(|x| x.to_f64()).collect()),
                     Values::Index(values) => Values::Index(values.clone()),
@@ -101,6 +105,7 @@ impl Outcome<f64> {
                 name,
                 shape: array.shape().to_vec(),
                 scale: 0.0,
+                free: false,
                 values: match array.values::<i32>() {
                     Ok(values) => Values::Index(values.to_vec()),
                     Err(_) => Values::Real(array.to_f64()),

@@ -80,6 +80,7 @@ impl Subject for Sums {
                 shape: vec![case.cols],
                 values: Values::Real((0..case.cols).map(sum).collect()),
                 scale: largest * case.rows as f64,
+                free: false,
             }],
             status: 0,
             decisions: vec![Decision { kind: "step", margin, choice: 0 }],

@@ -14,7 +14,7 @@ use tandem_linalg::scale::{max_abs, power_of_two, sum_of_squares};
 use tandem_linalg::select::largest;
 
 use super::{Init, Snmf};
-use crate::status::Status;
+use tandem_verify::status::Status;
 
 /// The traced outputs of [`Snmf::trace`].
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@ use tandem_verify::{Law, Matrix, Outcome, Trial, Verdict};
 
 use super::subject::{Case, Data, Twist};
 use super::{Init, Snmf};
-use crate::status::Status;
+use tandem_verify::status::Status;
 
 type Judged = Result<Verdict, String>;
 

@@ -21,8 +21,8 @@
 //! (k > n, equal or vanished columns of G) a ridge of relative size k u is added and equal columns of G get equal
 //! columns of F ([`Status::RANK_DEFICIENT`]). 0/0 in the update keeps the entry.
 //!
-//! [`Status::DEGENERATE`]: crate::status::Status::DEGENERATE
-//! [`Status::RANK_DEFICIENT`]: crate::status::Status::RANK_DEFICIENT
+//! [`Status::DEGENERATE`]: tandem_verify::status::Status::DEGENERATE
+//! [`Status::RANK_DEFICIENT`]: tandem_verify::status::Status::RANK_DEFICIENT
 
 pub mod graph;
 pub mod laws;

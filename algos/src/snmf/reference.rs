@@ -8,7 +8,7 @@ use tandem_verify::{Decision, Outcome, Output, Real, Values};
 use super::subject::OUTPUTS;
 use super::transform::{self, Transform};
 use super::{Init, Snmf, start};
-use crate::status::Status;
+use tandem_verify::status::Status;
 
 /// The factorization of `a` (`[d, n]`) from `y0` (`[k, n]`) or the start that the parameters name, with decisions made
 /// as in arithmetic of unit roundoff `u` (see [`Snmf::check`] for the parameters' ranges).
@@ -61,7 +61,7 @@ fn outcome<R>(
         .zip(values)
         .map(|(&name, (shape, values))| {
             let scale = if name == "loss" { squared_norm } else { 0.0 };
-            Output { name, shape, values, scale }
+            Output { name, shape, values, scale, free: false }
         })
         .collect();
     Outcome { outputs, status: status.0, decisions }
@@ -258,8 +258,8 @@ fn uses<R>(
 ) -> Outcome<R> {
     let [y_name, loss_name] = transform::OUTPUTS;
     let outputs = vec![
-        Output { name: y_name, shape: vec![k, n], values: y, scale: 0.0 },
-        Output { name: loss_name, shape: vec![iters], values: loss, scale: norm },
+        Output { name: y_name, shape: vec![k, n], values: y, scale: 0.0, free: false },
+        Output { name: loss_name, shape: vec![iters], values: loss, scale: norm, free: false },
     ];
     Outcome { outputs, status: status.0, decisions: Vec::new() }
 }

@@ -9,7 +9,7 @@ use tandem_verify::{Law, Matrix, Outcome, Real, Subject, Trial, Verdict};
 
 use super::graph::{column, multiply, squared_error};
 use super::reference;
-use crate::status::Status;
+use tandem_verify::status::Status;
 
 /// The use that new samples make of fixed features: Y for given Z by the multiplicative update alone.
 #[derive(Debug, Clone, PartialEq)]
