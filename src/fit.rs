@@ -2,9 +2,9 @@
 
 use ndarray::{Array1, Array2, ArrayView2};
 use tandem_algos::snmf::{Init, Snmf, start_input};
-use tandem_algos::status::Status;
 use tandem_compile::pjrt::Device;
 use tandem_compile::{Element, Error, HostArray, Result, Tensor, trace};
+use tandem_verify::status::Status;
 
 /// Z, Y and how they came about; see [`Snmf`].
 #[derive(Debug, Clone)]

@@ -43,7 +43,6 @@ pub use tandem_verify as verify;
 pub mod prelude {
     pub use crate::fit::{Factorization, Fit};
     pub use tandem_algos::snmf::{Init, Snmf};
-    pub use tandem_algos::status::Status;
     pub use tandem_compile::pjrt::{Buffer, Device};
     pub use tandem_compile::{
         Conv, DType, DotGeneral, Graph, HostArray, Padding, Precision, Tensor, TensorType, Tree, TriangularSolve,
@@ -52,6 +51,7 @@ pub mod prelude {
         scalar, scan, scan_reversed, sort_by_key, stack, stop_gradient, switch, trace, tree, tree_map, tree_map2,
         value_and_grad, vjp, vmap, vmap_axes, where_, while_loop, zeros,
     };
+    pub use tandem_verify::status::Status;
 }
 
 /// The code in the README, tested.

@@ -18,8 +18,8 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tandem_compile::DType;
 use tandem_compile::pjrt::{Device, limit_threads};
+use tandem_compile::{DType, Lowering};
 
 /// Numerical algorithms compiled by XLA, and proved to agree with a CPU reference
 #[derive(Debug, Parser)]
@@ -63,6 +63,14 @@ struct Place {
 }
 
 impl Place {
+    /// The device with that lowering, or its own.
+    fn open_as(&self, lowering: Option<Lowering>) -> Result<Option<Device>, Failure> {
+        match (self.open()?, lowering) {
+            (Some(device), Some(lowering)) => device.with_lowering(lowering).map(Some).map_err(Failure::usage),
+            (device, _) => Ok(device),
+        }
+    }
+
     /// The device, `None` for the reference.
     fn open(&self) -> Result<Option<Device>, Failure> {
         if let Some(threads) = self.threads {

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use clap::Args;
 use serde_json::{Map, Value, json};
-use tandem_algos::status::Status;
 use tandem_compile::pjrt::{Buffer, Device};
 use tandem_compile::{HostArray, TensorType};
+use tandem_verify::status::Status;
 
 use super::{Failure, Place, Precision, Target, inputs, output};
 use crate::files::{Content, check_writable, write_all};
@@ -62,7 +62,7 @@ impl Run {
         let problem = algorithm.problem(&settings, &types).map_err(Failure::usage)?;
         problem.check(&arrays).map_err(Failure::usage)?;
         inputs::check_memory(problem.bytes())?;
-        let device = self.place.open()?;
+        let device = self.place.open_as(problem.lowering())?;
         let (results, times) = compute(&*problem, arrays, device.as_ref())?;
         self.finish(algorithm, &settings, &types, device.as_ref(), results, &times)
     }
@@ -102,6 +102,7 @@ impl Run {
             "algorithm": algorithm.name(),
             "parameters": settings.to_json(),
             "device": device.map_or("reference", Device::name),
+            "lowering": device.map(|device| device.lowering().to_string()),
             "dtype": self.dtype.dtype().name(),
             "inputs": words(&inputs),
             "outputs": words(&outputs),

@@ -1,10 +1,12 @@
 //! Every algorithm under its name, with what it takes and gives: what the command line and other programs drive.
 
+mod operation;
 mod parameters;
 mod snmf;
 
-use tandem_compile::{DType, Graph, HostArray, Result, Tensor, TensorType, trace};
-use tandem_verify::{Backend, Certificate, Options};
+use tandem_compile::{DType, Element, Graph, HostArray, Lowering, Result, Tensor, TensorType, trace};
+use tandem_linalg::operation::Operation;
+use tandem_verify::{Backend, Certificate, Options, Outcome, Real, Values};
 
 pub use parameters::{Kind, Parameter, Settings};
 
@@ -97,6 +99,9 @@ pub trait Problem {
     /// Which input holds what it must not, in one line.
     fn check(&self, inputs: &[Option<HostArray>]) -> std::result::Result<(), String>;
 
+    /// The lowering that the settings ask for; `None` leaves it to the device.
+    fn lowering(&self) -> Option<Lowering>;
+
     /// The inputs with what the host computes before the program runs.
     fn prepare(&self, inputs: Vec<Option<HostArray>>) -> Vec<Option<HostArray>>;
 
@@ -130,10 +135,48 @@ pub fn graph(problem: &dyn Problem, inputs: &[Option<TensorType>]) -> Result<Gra
 
 /// All algorithms.
 pub fn algorithms() -> &'static [&'static dyn Algorithm] {
-    &[&snmf::Factorize, &snmf::Transform]
+    use operation::Linear;
+    &[
+        &snmf::Factorize,
+        &snmf::Transform,
+        &Linear(Operation::Qr),
+        &Linear(Operation::Lu),
+        &Linear(Operation::Cholesky),
+        &Linear(Operation::Eigh),
+        &Linear(Operation::Svd),
+        &Linear(Operation::Polar),
+        &Linear(Operation::Pinv),
+        &Linear(Operation::Lstsq),
+        &Linear(Operation::Solve),
+    ]
 }
 
 /// The algorithm of that name.
 pub fn find(name: &str) -> Option<&'static dyn Algorithm> {
     algorithms().iter().copied().find(|algorithm| algorithm.name() == name)
+}
+
+fn required<'a>(
+    inputs: &'a [Option<TensorType>],
+    at: usize,
+    name: &str,
+) -> std::result::Result<&'a TensorType, String> {
+    inputs.get(at).and_then(Option::as_ref).ok_or_else(|| format!("the input {name} is missing"))
+}
+
+/// A reference's outcome as arrays, the status last.
+fn arrays<R: Real, T: Element>(outcome: Outcome<R>, element: fn(R) -> T) -> Vec<HostArray> {
+    let status = HostArray::scalar(outcome.status);
+    outcome
+        .outputs
+        .into_iter()
+        .map(|output| match output.values {
+            Values::Real(values) => {
+                let values: Vec<T> = values.into_iter().map(element).collect();
+                HostArray::from_fn(output.shape, |i| values[i])
+            }
+            Values::Index(values) => HostArray::from_fn(output.shape, |i| values[i]),
+        })
+        .chain([status])
+        .collect()
 }

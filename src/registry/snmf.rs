@@ -3,10 +3,10 @@
 use tandem_algos::snmf::subject::SnmfSubject;
 use tandem_algos::snmf::transform::TransformSubject;
 use tandem_algos::snmf::{Init, Snmf, Transform as Parameters, reference, start_input};
-use tandem_compile::{DType, HostArray, Tensor, TensorType};
-use tandem_verify::{Backend, Certificate, Options, Outcome, Real, Values, check};
+use tandem_compile::{DType, HostArray, Lowering, Tensor, TensorType};
+use tandem_verify::{Backend, Certificate, Options, check};
 
-use super::{Algorithm, Elements, Input, Kind, Output, Parameter, Problem, Settings};
+use super::{Algorithm, Elements, Input, Kind, Output, Parameter, Problem, Settings, arrays, required};
 
 /// `snmf`.
 pub struct Factorize;
@@ -163,6 +163,10 @@ impl Problem for FactorizeProblem {
         }
     }
 
+    fn lowering(&self) -> Option<Lowering> {
+        None
+    }
+
     fn prepare(&self, mut inputs: Vec<Option<HostArray>>) -> Vec<Option<HostArray>> {
         if let ([Some(a), y0 @ None], Init::Svd) = (inputs.as_mut_slice(), self.snmf.init) {
             *y0 = Some(start_input(a, self.snmf.k));
@@ -281,6 +285,10 @@ impl Problem for TransformProblem {
         Ok(())
     }
 
+    fn lowering(&self) -> Option<Lowering> {
+        None
+    }
+
     fn prepare(&self, inputs: Vec<Option<HostArray>>) -> Vec<Option<HostArray>> {
         inputs
     }
@@ -307,27 +315,6 @@ impl Problem for TransformProblem {
     }
 }
 
-fn required<'a>(inputs: &'a [Option<TensorType>], at: usize, name: &str) -> Result<&'a TensorType, String> {
-    inputs.get(at).and_then(Option::as_ref).ok_or_else(|| format!("the input {name} is missing"))
-}
-
 fn first_negative(array: &HostArray) -> Option<(usize, f64)> {
     array.to_f64().into_iter().enumerate().find(|(_, x)| *x < 0.0)
-}
-
-/// A reference's outcome as arrays, the status last.
-fn arrays<R: Real, T: tandem_compile::Element>(outcome: Outcome<R>, element: fn(R) -> T) -> Vec<HostArray> {
-    let status = HostArray::scalar(outcome.status);
-    outcome
-        .outputs
-        .into_iter()
-        .map(|output| match output.values {
-            Values::Real(values) => {
-                let values: Vec<T> = values.into_iter().map(element).collect();
-                HostArray::from_fn(output.shape, |i| values[i])
-            }
-            Values::Index(values) => HostArray::from_fn(output.shape, |i| values[i]),
-        })
-        .chain([status])
-        .collect()
 }

@@ -5,6 +5,7 @@ mod compare;
 mod export;
 mod garbage;
 mod inputs;
+mod linalg;
 mod refused;
 mod runs;
 mod status;
