@@ -12,6 +12,8 @@ pub fn run() -> ExitCode {
         && succeeds(cargo(&["bench", "--package", "tandem-compile", "--bench", "tracing"]))
         && ["bench/snmf.py", "bench/train_mlp.py"]
             .iter()
-            .all(|script| ["plugin", "jaxlib"].iter().all(|platform| succeeds(peers::python(&[script, platform]))));
+            .all(|script| ["plugin", "jaxlib"].iter().all(|platform| succeeds(peers::python(&[script, platform]))))
+        && succeeds(cargo(&["build", "--release", "--package", "tandem-linalg", "--example", "stopwatch"]))
+        && succeeds(peers::python(&["bench/linalg.py"]));
     if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -4,8 +4,10 @@ mod bench;
 mod coverage;
 mod demo;
 mod fuzz;
+mod openblas;
 mod peers;
 mod shell;
+mod targets;
 mod test;
 
 use std::process::ExitCode;
@@ -16,7 +18,9 @@ cargo xtask demo     builds everything, fetches XLA's CPU plugin, factorizes rea
 cargo xtask test     everything that CI runs: format, lints, tests, documentation, outside implementations, demo
 cargo xtask bench    speed side by side with JAX on the same plugin and on jaxlib's own XLA
 cargo xtask coverage which share of the primitives' and transforms' lines the tests reach (needs rustup's llvm-tools)
-cargo xtask fuzz     random programs, compiled against interpreted: [--programs N] (10000) [--seed S] (1)";
+cargo xtask lapack   the judge by LAPACK alone, with the system's OpenBLAS (installed with apt where it is missing)
+cargo xtask fuzz     random programs, compiled against interpreted: [--programs N] (10000) [--seed S] (1)
+cargo xtask targets  every factorization compiled for TPU v5e and H200, of which none need be there: [tpu] [cuda] [--n N]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -25,7 +29,12 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["bench"] => bench::run(),
         ["coverage"] => coverage::run(),
+        ["lapack"] => match openblas::judge() {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        },
         ["fuzz", arguments @ ..] => fuzz::run(arguments),
+        ["targets", arguments @ ..] => targets::run(arguments),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             ExitCode::SUCCESS
