@@ -4,6 +4,7 @@
 mod batch;
 mod cholesky;
 mod eigh;
+mod expm;
 pub mod gram;
 mod jacobi;
 pub mod laws;
@@ -11,6 +12,7 @@ mod ldl;
 mod lstsq;
 mod lu;
 mod native;
+mod norm;
 mod operand;
 pub mod operation;
 mod panel;
@@ -25,9 +27,11 @@ mod triangular;
 
 pub use cholesky::cholesky;
 pub use eigh::{eigh, eigvalsh};
+pub use expm::expm;
 pub use ldl::ldl;
 pub use lstsq::{cond, lstsq, matrix_rank, null_space, orth, pinv};
 pub use lu::{lu, lu_pivoted};
+pub use norm::{Norm, matrix_norm, vector_norm};
 pub use polar::polar;
 pub use qr::{householder_product, qr, qr_full, qr_pivoted, qr_raw};
 pub use solve::{cholesky_solve, det, inv, slogdet, solve};
