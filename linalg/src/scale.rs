@@ -1,20 +1,34 @@
 //! Scaling by powers of two: exact in binary floating point, so that an algorithm can keep its squares in range
 //! and give them back without a rounding error.
 
-use tandem_compile::{DType, Tensor, number, optimization_barrier, scalar};
+use tandem_compile::{DType, Tensor, number, optimization_barrier};
 
 /// The largest power of two that is at most |x|, elementwise; 1 where x is zero, subnormal, infinite or NaN.
 ///
 /// x: f32 or f64 of any shape. `x / power_of_two(x)` is exact and lies in `[1, 2)` in magnitude.
+///
+/// By comparisons and exact products, and not by the bits of x: where f64 is made of two f32, as on TPUs, there are no such
+/// bits (`docs/notes/bits-of-f64-on-tpu.md`).
 #[track_caller]
 pub fn power_of_two(x: &Tensor) -> Tensor {
-    // The exponent's bits alone are the bits of a power of two (0 for zero and subnormal numbers).
-    let exponent = match x.dtype() {
-        DType::F64 => x.bitcast(DType::I64) & scalar(0x7ff0_0000_0000_0000_i64),
-        _ => x.bitcast(DType::I32) & scalar(0x7f80_0000_i32),
-    };
-    let power = exponent.bitcast(x.dtype());
-    (power.is_finite() & power.gt(0.0)).select(&power, number(1.0, x.dtype()))
+    let dtype = x.dtype();
+    // The exponent in binary digits, from the highest down: 1023 or 127 are all of them.
+    let (digits, least) = if dtype == DType::F64 { (10, f64::MIN_POSITIVE) } else { (7, f32::MIN_POSITIVE.into()) };
+    let size = x.abs();
+    let normal = size.is_finite() & size.ge(number(least, dtype));
+    let one = number(1.0, dtype);
+    let (mut left, mut power) = (normal.select(&size, &one), one.broadcast_to(x.shape()));
+    for digit in (0..digits).rev() {
+        let factor = 2f64.powi(1 << digit);
+        let (large, small) = (left.ge(number(factor, dtype)), left.lt(number(2.0 / factor, dtype)));
+        let apply = |value: &Tensor, up: f64, down: f64| {
+            large.select(value * number(up, dtype), small.select(value * number(down, dtype), value))
+        };
+        (left, power) = (apply(&left, 1.0 / factor, factor), apply(&power, factor, 1.0 / factor));
+    }
+    // What is left is in [1/2, 2).
+    let below = left.lt(&one);
+    below.select(&power * 0.5, &power)
 }
 
 /// The largest |x| of a matrix, a scalar: NaN if there is one, so that its being finite says that all of x is.
