@@ -10,7 +10,8 @@ use crate::solve::solve;
 /// How often is squared at most: enough for a 1-norm of 10^10.
 const SQUARINGS: i32 = 32;
 
-/// A diagonal Padé approximant of e^x: its numerator's coefficients, and the 1-norm up to which it is accurate to rounding.
+/// A diagonal Padé approximant of e^x: its numerator's coefficients, and the 1-norm up to which it is accurate to
+/// rounding.
 struct Approximant {
     coefficients: &'static [f64],
     norm: f64,
@@ -40,16 +41,16 @@ const THIRTEEN: Approximant = Approximant {
 /// For f32, as in Eigen and JAX.
 const SEVEN: Approximant = Approximant {
     coefficients: &[17297280.0, 8648640.0, 1995840.0, 277200.0, 25200.0, 1512.0, 56.0, 1.0],
-    norm: 3.925724783138660,
+    norm: 3.92572478313866,
 };
 
 /// The exponential I + A + A A / 2 + ..., `[..., n, n]`.
 ///
-/// a: `[..., n, n]`, f32 or f64. NaN everywhere where the matrix is not finite, or its 1-norm is above 10^10. The derivative goes through
-/// the same approximant and squarings, the bounded number of them.
+/// a: `[..., n, n]`, f32 or f64. NaN everywhere where the matrix is not finite, or its 1-norm is above 10^10. The
+/// derivative goes through the same approximant and squarings, the bounded number of them.
 ///
-/// Scaling and squaring: N. J. Higham, "The scaling and squaring method for the matrix exponential revisited", SIAM J. Matrix Anal.
-/// Appl. 26, 2005, with the approximant of degree 13 in f64, 7 in f32.
+/// Scaling and squaring: N. J. Higham, "The scaling and squaring method for the matrix exponential revisited", SIAM J.
+/// Matrix Anal. Appl. 26, 2005, with the approximant of degree 13 in f64, 7 in f32.
 ///
 /// ```
 /// use ndarray::{Array2, array};

@@ -1,5 +1,5 @@
-//! Methods that see a matrix only by its products with vectors: a function that is traced, so that the matrix may be sparse,
-//! a convolution or the derivative of something.
+//! Methods that see a matrix only by its products with vectors: a function that is traced, so that the matrix may be
+//! sparse, a convolution or the derivative of something.
 
 use tandem_compile::random;
 use tandem_compile::{
@@ -10,15 +10,16 @@ use crate::norm::length;
 use crate::operand::{all_finite, or_nan};
 use crate::scale::power_of_two;
 
-/// X with A x = b for a symmetric positive definite A, by conjugate gradients: x, the number of iterations (i32) and the
-/// residual ||b - A x|| / ||b||, computed anew from x.
+/// X with A x = b for a symmetric positive definite A, by conjugate gradients: x, the number of iterations (i32) and
+/// the residual ||b - A x|| / ||b||, computed anew from x.
 ///
-/// matvec: from a vector `[n]` to A's product with it; b: `[n]`, f32 or f64. Ends where the residual that is carried along is
-/// at most `tol`, after `max_iters` iterations, or where A turns out not to be positive definite (then the residual says
-/// so). NaN everywhere, and no more iterations, where something is not finite. Of b = 0, x = 0. Forward mode goes through the
-/// iterations; reverse mode, which cannot pass a `while`, does not.
+/// matvec: from a vector `[n]` to A's product with it; b: `[n]`, f32 or f64. Ends where the residual that is carried
+/// along is at most `tol`, after `max_iters` iterations, or where A turns out not to be positive definite (then the
+/// residual says so). NaN everywhere, and no more iterations, where something is not finite. Of b = 0, x = 0. Forward
+/// mode goes through the iterations; reverse mode, which cannot pass a `while`, does not.
 ///
-/// M. Hestenes and E. Stiefel, "Methods of conjugate gradients for solving linear systems", J. Res. Nat. Bur. Standards 49, 1952.
+/// M. Hestenes and E. Stiefel, "Methods of conjugate gradients for solving linear systems", J. Res. Nat. Bur. Standards
+/// 49, 1952.
 ///
 /// ```
 /// use ndarray::{Array1, array};
@@ -71,16 +72,19 @@ pub fn cg(matvec: impl Fn(&Tensor) -> Tensor, b: &Tensor, tol: f64, max_iters: u
     (or_nan(&good, &(x * size)), iterations, or_nan(&good, &residual))
 }
 
-/// `steps` steps of Lanczos' method with a symmetric A: the tridiagonal T = Q'A Q by its `diagonal` `[steps]` and `beside` `[steps]`,
-/// and Q `[n, steps]` with orthonormal columns, of which the first is `start` made a unit vector. T has `beside[j]` in row j + 1
-/// of column j; the last of them couples to what is not in Q any more: A Q = Q T + beside[steps - 1] q e', so that an
-/// eigenvalue of T, with an eigenvector that ends in y, is within beside[steps - 1] |y| of one of A.
+/// `steps` steps of Lanczos' method with a symmetric A: the tridiagonal T = Q'A Q by its `diagonal` `[steps]` and
+/// `beside` `[steps]`, and Q `[n, steps]` with orthonormal columns, of which the first is `start` made a unit vector. T
+/// has `beside[j]` in row j + 1 of column j; the last of them couples to what is not in Q any more: A Q = Q T +
+/// beside[steps - 1] q e', so that an eigenvalue of T, with an eigenvector that ends in y, is within beside[steps - 1]
+/// |y| of one of A.
 ///
-/// matvec: as in [`cg`]; start: `[n]`, not zero; steps: from 1 to n. Every vector is made orthogonal to all before it, twice. Where
-/// they span an invariant subspace, `beside` is zero and a new direction is drawn, from the same random numbers in every
-/// run: T falls into blocks, and its eigenvalues are A's all the same. NaN everywhere where something is not finite.
+/// matvec: as in [`cg`]; start: `[n]`, not zero; steps: from 1 to n. Every vector is made orthogonal to all before it,
+/// twice. Where they span an invariant subspace, `beside` is zero and a new direction is drawn, from the same random
+/// numbers in every run: T falls into blocks, and its eigenvalues are A's all the same. NaN everywhere where something
+/// is not finite.
 ///
-/// Golub and Van Loan, Matrix Computations, section 10.1; twice is enough: B. Parlett, The Symmetric Eigenvalue Problem, section 6.9.
+/// Golub and Van Loan, Matrix Computations, section 10.1; twice is enough: B. Parlett, The Symmetric Eigenvalue
+/// Problem, section 6.9.
 ///
 /// ```
 /// use ndarray::{Array1, Array2, array};
@@ -139,19 +143,20 @@ pub fn lanczos(matvec: impl Fn(&Tensor) -> Tensor, start: &Tensor, steps: usize)
     (or_nan(&good, &diagonal), or_nan(&good, &beside), or_nan(&good, &rows.t()))
 }
 
-/// What is left of x beside all `rows`, which are orthonormal: twice, as the first time leaves rounding errors of what it takes away.
+/// What is left of x beside all `rows`, which are orthonormal: twice, as the first time leaves rounding errors of what
+/// it takes away.
 fn beside_all(rows: &Tensor, x: &Tensor) -> Tensor {
     let once = x - rows.dot(x).dot(rows);
     &once - rows.dot(&once).dot(rows)
 }
 
-/// The eigenvalue of the largest magnitude and its vector, by powers: the value v'A v, v `[n]` of length 1, the number of iterations (i32)
-/// and the residual ||A v - value v||.
+/// The eigenvalue of the largest magnitude and its vector, by powers: the value v'A v, v `[n]` of length 1, the number
+/// of iterations (i32) and the residual ||A v - value v||.
 ///
-/// matvec: as in [`cg`], of any square matrix that has such an eigenvalue; start: `[n]`, not zero and not orthogonal to the
-/// vector. Ends where the residual is at most `tol` times the value, or after `max_iters` iterations. Of a symmetric matrix
-/// there is an eigenvalue within the residual. NaN everywhere where something is not finite. Reverse mode does not
-/// pass through.
+/// matvec: as in [`cg`], of any square matrix that has such an eigenvalue; start: `[n]`, not zero and not orthogonal to
+/// the vector. Ends where the residual is at most `tol` times the value, or after `max_iters` iterations. Of a
+/// symmetric matrix there is an eigenvalue within the residual. NaN everywhere where something is not finite. Reverse
+/// mode does not pass through.
 ///
 /// Golub and Van Loan, Matrix Computations, section 7.3.1.
 ///

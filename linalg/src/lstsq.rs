@@ -1,10 +1,11 @@
-//! Least squares of any rank, and what else the singular values tell: pseudoinverse, rank, null space, range, condition.
+//! Least squares of any rank, and what else the singular values tell: pseudoinverse, rank, null space, range,
+//! condition.
 //!
-//! Singular values of at most `rcond` times the largest one count as zero; without a number, `rcond` is max(m, n) eps with the
-//! eps of numpy, the distance from 1 to the next number. The derivatives are those at fixed rank (Golub and Pereyra, "The
-//! differentiation of pseudo-inverses and nonlinear least squares problems whose variables separate", SIAM J. Numer. Anal. 10,
-//! 1973), in terms of the pseudoinverse alone and not of singular vectors: equal singular values do no harm, in
-//! derivatives of any order. Where the rank changes there is none.
+//! Singular values of at most `rcond` times the largest one count as zero; without a number, `rcond` is max(m, n) eps
+//! with the eps of numpy, the distance from 1 to the next number. The derivatives are those at fixed rank (Golub and
+//! Pereyra, "The differentiation of pseudo-inverses and nonlinear least squares problems whose variables separate",
+//! SIAM J. Numer. Anal. 10, 1973), in terms of the pseudoinverse alone and not of singular vectors: equal singular
+//! values do no harm, in derivatives of any order. Where the rank changes there is none.
 
 use tandem_compile::{DType, Tensor, full, kernel, number, refuse, scalar, stop_gradient};
 
@@ -15,10 +16,10 @@ use crate::svd::{svd, svd_full, svdvals};
 
 /// The shortest X of those that minimize ||A X - B|| in the 2-norm, column by column.
 ///
-/// a: `[..., m, n]` of any rank, f32 or f64; b: `[..., m]` or `[..., m, r]`, of the same dtype and leading axes (one axis less
-/// than `a` makes a vector). X is `[..., n]` or `[..., n, r]`. `rcond`: singular values of at most `rcond` times the largest
-/// count as zero; by default max(m, n) eps. NaN everywhere in a problem that holds NaN or infinity. Of an empty matrix, zeros.
-/// The derivative is that at fixed rank, also where singular values are equal.
+/// a: `[..., m, n]` of any rank, f32 or f64; b: `[..., m]` or `[..., m, r]`, of the same dtype and leading axes (one
+/// axis less than `a` makes a vector). X is `[..., n]` or `[..., n, r]`. `rcond`: singular values of at most `rcond`
+/// times the largest count as zero; by default max(m, n) eps. NaN everywhere in a problem that holds NaN or infinity.
+/// Of an empty matrix, zeros. The derivative is that at fixed rank, also where singular values are equal.
 ///
 /// By the singular value decomposition, as LAPACK's `gelsd`; Golub and Van Loan, Matrix Computations, section 5.5.
 ///
@@ -64,8 +65,8 @@ pub fn pinv(a: &Tensor, rcond: Option<f64>) -> Tensor {
     over_leading(&leading(a), a.clone(), |a| pinv_from(&a, &Truncated::new(&a, rcond)))
 }
 
-/// How many singular values are larger than `rcond` times the largest one, `[...]` (i32): 0 of an empty matrix, -1 of one that
-/// is not finite.
+/// How many singular values are larger than `rcond` times the largest one, `[...]` (i32): 0 of an empty matrix, -1 of
+/// one that is not finite.
 ///
 /// a: `[..., m, n]`, f32 or f64; `rcond` as in [`lstsq`].
 ///
@@ -88,12 +89,13 @@ pub fn matrix_rank(a: &Tensor, rcond: Option<f64>) -> Tensor {
     })
 }
 
-/// An orthonormal basis of the space that A maps to zero, and the rank: V `[..., n, n]`, orthogonal, whose last n - rank columns are
-/// the basis, and the rank `[...]` (i32). How many columns there are depends on numbers, which a shape cannot; the first
-/// rank ones span the rows of A.
+/// An orthonormal basis of the space that A maps to zero, and the rank: V `[..., n, n]`, orthogonal, whose last n -
+/// rank columns are the basis, and the rank `[...]` (i32). How many columns there are depends on numbers, which a shape
+/// cannot; the first rank ones span the rows of A.
 ///
-/// a: `[..., m, n]`, f32 or f64; `rcond` as in [`lstsq`]. Of a matrix that is not finite, NaN and -1. No basis of
-/// the null space is a smooth function of A, and a derivative is refused where m and n differ: I - pinv(A) A, the projection, has one.
+/// a: `[..., m, n]`, f32 or f64; `rcond` as in [`lstsq`]. Of a matrix that is not finite, NaN and -1. No basis of the
+/// null space is a smooth function of A, and a derivative is refused where m and n differ: I - pinv(A) A, the
+/// projection, has one.
 ///
 /// ```
 /// use ndarray::{Array2, array, s};
@@ -116,8 +118,8 @@ pub fn null_space(a: &Tensor, rcond: Option<f64>) -> (Tensor, Tensor) {
     })
 }
 
-/// An orthonormal basis of what A reaches, and the rank: U `[..., m, min(m, n)]` with orthonormal columns, whose first rank ones are
-/// the basis, and the rank `[...]` (i32).
+/// An orthonormal basis of what A reaches, and the rank: U `[..., m, min(m, n)]` with orthonormal columns, whose first
+/// rank ones are the basis, and the rank `[...]` (i32).
 ///
 /// a: `[..., m, n]`, f32 or f64; `rcond` as in [`lstsq`]. Of a matrix that is not finite, NaN and -1. The derivative
 /// is that of singular vectors, see [`svd`]; the projection A pinv(A) has one at fixed rank.
@@ -132,8 +134,8 @@ pub fn orth(a: &Tensor, rcond: Option<f64>) -> (Tensor, Tensor) {
     })
 }
 
-/// The condition in the 2-norm, the largest singular value by the smallest, `[...]`: infinite where the smallest is zero, NaN where
-/// the matrix is not finite.
+/// The condition in the 2-norm, the largest singular value by the smallest, `[...]`: infinite where the smallest is
+/// zero, NaN where the matrix is not finite.
 ///
 /// a: `[..., m, n]`, not empty, f32 or f64.
 ///
@@ -164,8 +166,8 @@ pub fn cond(a: &Tensor) -> Tensor {
     })
 }
 
-/// The singular value decomposition with inverse singular values, zeros for those that count as zero. Constants: what is
-/// differentiated is made from the pseudoinverse.
+/// The singular value decomposition with inverse singular values, zeros for those that count as zero. Constants: what
+/// is differentiated is made from the pseudoinverse.
 pub(crate) struct Truncated {
     u: Tensor,
     inverse: Tensor,

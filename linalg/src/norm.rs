@@ -33,8 +33,8 @@ pub enum Norm {
 
 /// The norm of matrices, `[...]`.
 ///
-/// a: `[..., m, n]`, f32 or f64. NaN where the matrix is not finite. Of an empty matrix 0; a smallest one there is not, and
-/// such a trace is refused. No square overflows. Where a norm is not smooth its derivative is one of several, as in
+/// a: `[..., m, n]`, f32 or f64. NaN where the matrix is not finite. Of an empty matrix 0; a smallest one there is not,
+/// and such a trace is refused. No square overflows. Where a norm is not smooth its derivative is one of several, as in
 /// JAX; that of the zero matrix's Frobenius norm is zero.
 ///
 /// ```
@@ -83,8 +83,8 @@ pub fn matrix_norm(a: &Tensor, ord: Norm) -> Tensor {
 
 /// The norm of vectors along the last axis, `[...]`.
 ///
-/// x: `[..., n]`, f32 or f64. NaN where the vector is not finite. Of an empty vector 0, except for the smallest magnitude, where the trace is
-/// refused. No square or power overflows. Derivatives as in [`matrix_norm`].
+/// x: `[..., n]`, f32 or f64. NaN where the vector is not finite. Of an empty vector 0, except for the smallest
+/// magnitude, where the trace is refused. No square or power overflows. Derivatives as in [`matrix_norm`].
 ///
 /// ```
 /// use ndarray::array;

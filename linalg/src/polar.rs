@@ -6,15 +6,17 @@ use crate::batch::{leading, over_leading};
 use crate::operand::is_matrix;
 use crate::svd::svd;
 
-/// A = U P, as scipy's `polar`: P `[..., n, n]` symmetric and positive semidefinite, U `[..., m, n]` with orthonormal columns,
-/// or orthonormal rows where m < n.
+/// A = U P, as scipy's `polar`: P `[..., n, n]` symmetric and positive semidefinite, U `[..., m, n]` with orthonormal
+/// columns, or orthonormal rows where m < n.
 ///
-/// a: `[..., m, n]`, f32 or f64. U = W V' and P = V diag(s) V' of the singular value decomposition A = W diag(s) V'; U is the
-/// orthonormal matrix that is closest to A. NaN everywhere where the matrix is not finite. Of an empty matrix U is empty and P zero.
+/// a: `[..., m, n]`, f32 or f64. U = W V' and P = V diag(s) V' of the singular value decomposition A = W diag(s) V'; U
+/// is the orthonormal matrix that is closest to A. NaN everywhere where the matrix is not finite. Of an empty matrix U
+/// is empty and P zero.
 ///
-/// The derivative comes from Sylvester equations in the basis of the singular vectors, and divides by sums of singular values: equal
-/// ones do no harm. Where two of them are zero, and of a matrix that is not square where one is, there is none: not
-/// finite. A derivative of the derivative goes through that of singular vectors and asks for different values.
+/// The derivative comes from Sylvester equations in the basis of the singular vectors, and divides by sums of singular
+/// values: equal ones do no harm. Where two of them are zero, and of a matrix that is not square where one is, there is
+/// none: not finite. A derivative of the derivative goes through that of singular vectors and asks for different
+/// values.
 ///
 /// N. J. Higham, Functions of Matrices, chapter 8, 2008.
 ///
@@ -54,8 +56,9 @@ fn polar_one(a: &Tensor) -> (Tensor, Tensor) {
     parts((a.clone(), w, s, vh))
 }
 
-/// The tangents (dU, dP), from A = W S V' and C = W'dA V. P P = A'A gives V'dP V = (S C + C'S)_ij / (s_i + s_j), and U'dA = U'dU P + dP
-/// with a skew U'dU gives W'dU V = (C - C')_ij / (s_i + s_j); what lies beside the range of W (m > n) or V (m < n) divides by S.
+/// The tangents (dU, dP), from A = W S V' and C = W'dA V. P P = A'A gives V'dP V = (S C + C'S)_ij / (s_i + s_j), and
+/// U'dA = U'dU P + dP with a skew U'dU gives W'dU V = (C - C')_ij / (s_i + s_j); what lies beside the range of W (m >
+/// n) or V (m < n) divides by S.
 fn polar_rule(w: &Tensor, s: &Tensor, vh: &Tensor, da: &Tensor) -> (Tensor, Tensor) {
     let (m, n) = (da.dim(0), da.dim(1));
     let (down, across) = (s.expand_dims(1), s.expand_dims(0));

@@ -1,6 +1,7 @@
 //! Decompositions by random projections: a few products with the matrix instead of its reduction.
 //!
-//! N. Halko, P.-G. Martinsson and J. Tropp, "Finding structure with randomness", SIAM Review 53, 2011: algorithms 4.4 and 5.1.
+//! N. Halko, P.-G. Martinsson and J. Tropp, "Finding structure with randomness", SIAM Review 53, 2011: algorithms 4.4
+//! and 5.1.
 
 use tandem_compile::random::{self, Key};
 use tandem_compile::{Tensor, fori_loop, refuse};
@@ -10,13 +11,13 @@ use crate::operand::is_matrix;
 use crate::qr::qr;
 use crate::svd::svd;
 
-/// Q `[..., m, size]` with orthonormal columns that nearly span what A does to its largest singular vectors: ||A - Q Q'A|| is
-/// about the first singular value that is left out.
+/// Q `[..., m, size]` with orthonormal columns that nearly span what A does to its largest singular vectors: ||A - Q
+/// Q'A|| is about the first singular value that is left out.
 ///
-/// key: of random numbers, see [`random::key`], which are the same for all matrices of a batch; a: `[..., m, n]`, f32 or f64; size:
-/// at most min(m, n), some five to ten more than the singular values that are wanted. Each of the `power_iterations` costs two products with A, and
-/// makes what singular values beyond `size` add smaller by (s_j / s_size)^2: two of them where the singular values decay
-/// slowly. NaN everywhere where the matrix is not finite.
+/// key: of random numbers, see [`random::key`], which are the same for all matrices of a batch; a: `[..., m, n]`, f32
+/// or f64; size: at most min(m, n), some five to ten more than the singular values that are wanted. Each of the
+/// `power_iterations` costs two products with A, and makes what singular values beyond `size` add smaller by (s_j /
+/// s_size)^2: two of them where the singular values decay slowly. NaN everywhere where the matrix is not finite.
 ///
 /// ```
 /// use ndarray::{Array2, array};
@@ -44,8 +45,9 @@ pub fn range_finder(key: impl Key, a: &Tensor, size: usize, power_iterations: us
     })
 }
 
-/// The largest `rank` singular values and vectors, nearly: u `[..., m, rank]`, s `[..., rank]`, vh `[..., rank, n]`, as [`svd`] has
-/// them, of Q Q'A for the Q of [`range_finder`] with `rank + oversampling` columns (at most min(m, n), where it is exact).
+/// The largest `rank` singular values and vectors, nearly: u `[..., m, rank]`, s `[..., rank]`, vh `[..., rank, n]`, as
+/// [`svd`] has them, of Q Q'A for the Q of [`range_finder`] with `rank + oversampling` columns (at most min(m, n),
+/// where it is exact).
 ///
 /// key, a, power_iterations: as in [`range_finder`]; rank: at most min(m, n); oversampling: five to ten. The error
 /// is near the first singular value that is left out. NaN everywhere where the matrix is not finite.

@@ -1,7 +1,7 @@
 //! Systems of linear equations, inverses and determinants.
 //!
-//! The derivative of a solution is a solution again, by the factors that are there: with A X = B, A dX = dB - dA X. That of
-//! the factorization is not computed, unless a derivative of a derivative asks for it.
+//! The derivative of a solution is a solution again, by the factors that are there: with A X = B, A dX = dB - dA X.
+//! That of the factorization is not computed, unless a derivative of a derivative asks for it.
 
 use tandem_compile::{DType, Tensor, eye, kernel, refuse, scalar, stop_gradient, zeros};
 
@@ -18,9 +18,10 @@ const UPPER: Triangle = Triangle { lower: false, transpose: false, unit_diagonal
 
 /// X with A X = B, by LU factorization with partial pivoting.
 ///
-/// a: `[..., n, n]`, f32 or f64; b: `[..., n]` or `[..., n, r]`, of the same dtype and leading axes (one axis less than `a`
-/// makes a vector); so is X. NaN everywhere in a problem whose matrix is singular (a pivot is exactly zero) or which holds
-/// NaN or infinity. Backward stable but for the growth of partial pivoting. The derivative solves with the same factors.
+/// a: `[..., n, n]`, f32 or f64; b: `[..., n]` or `[..., n, r]`, of the same dtype and leading axes (one axis less than
+/// `a` makes a vector); so is X. NaN everywhere in a problem whose matrix is singular (a pivot is exactly zero) or
+/// which holds NaN or infinity. Backward stable but for the growth of partial pivoting. The derivative solves with the
+/// same factors.
 ///
 /// LAPACK's `gesv`; Golub and Van Loan, Matrix Computations, section 3.4.
 ///
@@ -40,9 +41,9 @@ pub fn solve(a: &Tensor, b: &Tensor) -> Tensor {
 
 /// X with A X = B for symmetric positive definite matrices A, by Cholesky's factorization: half the work of [`solve`].
 ///
-/// a: `[..., n, n]`, f32 or f64, the matrix itself and not its factor, of which only the lower triangle is read (also where
-/// it is differentiated); b: `[..., n]` or `[..., n, r]`, as in [`solve`]. NaN everywhere in a problem whose matrix is not
-/// positive definite or which holds NaN or infinity. The derivative solves with the same factor.
+/// a: `[..., n, n]`, f32 or f64, the matrix itself and not its factor, of which only the lower triangle is read (also
+/// where it is differentiated); b: `[..., n]` or `[..., n, r]`, as in [`solve`]. NaN everywhere in a problem whose
+/// matrix is not positive definite or which holds NaN or infinity. The derivative solves with the same factor.
 ///
 /// ```
 /// use ndarray::{Array1, array};
@@ -60,8 +61,8 @@ pub fn cholesky_solve(a: &Tensor, b: &Tensor) -> Tensor {
 
 /// The inverse, `[..., n, n]`: [`solve`] with the identity.
 ///
-/// a: `[..., n, n]`, f32 or f64. NaN everywhere where the matrix is singular or not finite. What is wanted is mostly the
-/// solution of a system: [`solve`] is cheaper and more accurate than a product with the inverse.
+/// a: `[..., n, n]`, f32 or f64. NaN everywhere where the matrix is singular or not finite. What is wanted is mostly
+/// the solution of a system: [`solve`] is cheaper and more accurate than a product with the inverse.
 ///
 /// ```
 /// use ndarray::{Array2, array};
@@ -81,9 +82,9 @@ pub fn inv(a: &Tensor) -> Tensor {
 
 /// The determinant, `[...]`: 1 of a `[0, 0]` matrix.
 ///
-/// a: `[..., n, n]`, f32 or f64. The product of the pivots of [`lu_pivoted`], which overflows and underflows
-/// easily: see [`slogdet`]. NaN where the matrix is not finite. The derivative is the adjugate matrix, also of singular ones: it comes
-/// from a QR factorization with column pivoting, which leaves what is (nearly) zero to the last pivot.
+/// a: `[..., n, n]`, f32 or f64. The product of the pivots of [`lu_pivoted`], which overflows and underflows easily:
+/// see [`slogdet`]. NaN where the matrix is not finite. The derivative is the adjugate matrix, also of singular ones:
+/// it comes from a QR factorization with column pivoting, which leaves what is (nearly) zero to the last pivot.
 ///
 /// ```
 /// use ndarray::array;
@@ -109,8 +110,9 @@ pub fn det(a: &Tensor) -> Tensor {
 
 /// The sign of the determinant (1, -1, or 0 where a pivot is zero) and the logarithm of its magnitude, both `[...]`.
 ///
-/// a: `[..., n, n]`, f32 or f64. (0, -infinity) of a singular matrix, (1, 0) of a `[0, 0]` matrix, NaN of one that is not finite.
-/// The derivative of the logarithm is the trace of A^-1 dA, not finite where A is singular; the sign's is zero.
+/// a: `[..., n, n]`, f32 or f64. (0, -infinity) of a singular matrix, (1, 0) of a `[0, 0]` matrix, NaN of one that is
+/// not finite. The derivative of the logarithm is the trace of A^-1 dA, not finite where A is singular; the sign's is
+/// zero.
 ///
 /// ```
 /// use ndarray::array;
@@ -129,7 +131,8 @@ pub fn slogdet(a: &Tensor) -> (Tensor, Tensor) {
     over_leading(&leading(a), a.clone(), |a| slogdet_one(&a))
 }
 
-/// `one`, a function of `[n, n]` and `[n, r]`, of matrices and right-hand sides with leading axes, once they fit together.
+/// `one`, a function of `[n, n]` and `[n, r]`, of matrices and right-hand sides with leading axes, once they fit
+/// together.
 #[track_caller]
 fn systems(name: &str, a: &Tensor, b: &Tensor, one: impl Fn(&Tensor, &Tensor) -> Tensor) -> Tensor {
     if !is_square(name, a) {
@@ -140,8 +143,8 @@ fn systems(name: &str, a: &Tensor, b: &Tensor, one: impl Fn(&Tensor, &Tensor) ->
     over_leading(&leading, (a.clone(), columns), |(a, b)| one(&a, &b)).reshape(b.shape())
 }
 
-/// Right-hand sides `[..., m]` or `[..., m, r]` of systems with matrices `[..., m, n]`, as columns `[..., m, r]`. `None`
-/// where they do not fit; then the trace is refused.
+/// Right-hand sides `[..., m]` or `[..., m, r]` of systems with matrices `[..., m, n]`, as columns `[..., m, r]`.
+/// `None` where they do not fit; then the trace is refused.
 #[track_caller]
 pub(crate) fn right_hand_sides(name: &str, a: &Tensor, b: &Tensor) -> Option<Tensor> {
     let leading = leading(a);
@@ -227,8 +230,8 @@ fn parity(permutation: &Tensor, like: &Tensor) -> Tensor {
     1.0 - odd * 2.0
 }
 
-/// tr(adj(A) dA), with A[:, p] = Q R and R = (R1 r; 0 rho), all of A that may be zero in rho: adj(R) = det(R1) (rho R1^-1,
-/// -R1^-1 r; 0 1), and zero where R1 is singular too.
+/// tr(adj(A) dA), with A[:, p] = Q R and R = (R1 r; 0 rho), all of A that may be zero in rho: adj(R) = det(R1) (rho
+/// R1^-1, -R1^-1 r; 0 1), and zero where R1 is singular too.
 #[track_caller]
 fn det_rule(a: &Tensor, da: &Tensor) -> Tensor {
     let n = a.dim(0);
