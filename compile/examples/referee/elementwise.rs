@@ -75,7 +75,11 @@ fn special_points() -> Vec<Function> {
         Function::new("relu", [zeros()], |x| x[0].maximum(0.0)),
         Function::new("pow_edges", [given([10], &bases), given([10], &exponents)], |x| x[0].pow(&x[1]))
             .without(&[GradGrad, Hessian]),
-        Function::new("pow_curved", [given([5], &bases[2..7]), given([5], &exponents[2..7])], |x| x[0].pow(&x[1])),
+        // Without the root at 0: its second derivative is infinite, zero times which is NaN in our Hessian and 0 in JAX's, whose
+        // zeros XLA takes for truth values (`docs/notes/false-times-nan.md`).
+        Function::new("pow_curved", [given([4], &[0.0, 2.0, -2.0, -2.0]), given([4], &[2.0, 0.0, 3.0, 2.0])], |x| {
+            x[0].pow(&x[1])
+        }),
         Function::new("square_by_pow", [zeros()], |x| x[0].pow(2.0)),
         Function::new("atan2_axes", [given([4], &[1.0, -1.0, 0.0, 0.0]), given([4], &[0.0, 0.0, 1.0, -1.0])], |x| {
             x[0].atan2(&x[1])
