@@ -106,9 +106,9 @@ pub(super) unsafe extern "C" fn handler<K: HostKernel>(frame: *mut Frame) -> *mu
         if answered(frame) || frame.stage != EXECUTE {
             return std::ptr::null_mut();
         }
-        let mut call = Call::new(&frame.arguments, &frame.results);
         // A panic must not unwind into C++.
-        let outcome = catch_unwind(AssertUnwindSafe(|| K::run(&mut call)))
+        let run = || K::run(&mut Call::new(&frame.arguments, &frame.results)?);
+        let outcome = catch_unwind(AssertUnwindSafe(run))
             .unwrap_or_else(|_| Err("it panicked; its message is on stderr".to_owned()));
         match outcome {
             Ok(()) => std::ptr::null_mut(),

@@ -97,11 +97,11 @@ struct View {
 impl<'a> Call<'a> {
     /// # Safety
     /// The lists are those of a frame, and outlive `'a`.
-    unsafe fn new(arguments: &List, results: &List) -> Self {
+    unsafe fn new(arguments: &List, results: &List) -> Result<Self, String> {
         // SAFETY: passed on to the caller.
-        let (arguments, results) = unsafe { (views(arguments), views(results)) };
+        let (arguments, results) = unsafe { (views(arguments)?, views(results)?) };
         let taken = vec![false; results.len()];
-        Self { arguments, results, taken, frame: PhantomData }
+        Ok(Self { arguments, results, taken, frame: PhantomData })
     }
 
     /// The type of argument `at`.
@@ -163,28 +163,30 @@ fn checked<T: Element>(views: &[View], at: usize) -> Result<&View, String> {
     }
 }
 
-unsafe fn views(list: &List) -> Vec<View> {
+unsafe fn views(list: &List) -> Result<Vec<View>, String> {
     // SAFETY: the list holds `size` pointers to arrays, each with `ndim` sizes.
     unsafe {
         (0..list.size as usize)
             .map(|at| {
                 let array = &**list.arrays.add(at);
                 let sizes = (0..array.ndim as usize).map(|axis| *array.shape.add(axis) as usize);
-                View { ty: TensorType::new(dtype(array.dtype), sizes.collect::<Vec<_>>()), data: array.data }
+                let ty = TensorType::new(dtype(array.dtype)?, sizes.collect::<Vec<_>>());
+                Ok(View { ty, data: array.data })
             })
             .collect()
     }
 }
 
-/// The element type of that number in `xla_data.proto`; kernels are given no others than these.
-fn dtype(number: std::ffi::c_int) -> DType {
+/// The element type of that number in `xla_data.proto`.
+fn dtype(number: std::ffi::c_int) -> Result<DType, String> {
     match number {
-        11 => DType::F32,
-        12 => DType::F64,
-        4 => DType::I32,
-        5 => DType::I64,
-        8 => DType::U32,
-        _ => DType::Bool,
+        1 => Ok(DType::Bool),
+        4 => Ok(DType::I32),
+        5 => Ok(DType::I64),
+        8 => Ok(DType::U32),
+        11 => Ok(DType::F32),
+        12 => Ok(DType::F64),
+        other => Err(format!("kernels take f32, f64, i32, i64, u32 and bool, not XLA's element type {other}")),
     }
 }
 
