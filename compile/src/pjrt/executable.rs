@@ -132,15 +132,8 @@ impl Device {
     }
 
     fn compile_with(&self, stablehlo: &str, options: &[u8]) -> Result<Executable> {
-        const FORMAT: &str = "mlir";
         let client = self.client();
-        let program = raw::Program {
-            code: stablehlo.as_ptr().cast(),
-            code_size: stablehlo.len(),
-            format: FORMAT.as_ptr().cast(),
-            format_size: FORMAT.len(),
-            ..raw::Program::new()
-        };
+        let program = raw::Program::mlir(stablehlo);
         let mut args = raw::ClientCompile {
             client: client.raw,
             program: &raw const program,

@@ -291,3 +291,17 @@ pub const IMMUTABLE_ONLY_DURING_CALL: c_int = 0;
 
 /// `PJRT_Buffer_MemoryLayout_Type_Tiled`.
 pub const TILED: c_int = 0;
+
+impl Program {
+    /// A module as MLIR's text, which has to outlive the struct.
+    pub fn mlir(text: &str) -> Self {
+        const FORMAT: &str = "mlir";
+        Self {
+            code: text.as_ptr().cast(),
+            code_size: text.len(),
+            format: FORMAT.as_ptr().cast(),
+            format_size: FORMAT.len(),
+            ..Self::new()
+        }
+    }
+}

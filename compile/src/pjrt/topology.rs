@@ -47,14 +47,7 @@ impl Topology {
     /// # Errors
     /// When the module is malformed or the compiler refuses it, in its words.
     pub fn compile(&self, stablehlo: &str) -> Result<()> {
-        const FORMAT: &str = "mlir";
-        let program = raw::Program {
-            code: stablehlo.as_ptr().cast(),
-            code_size: stablehlo.len(),
-            format: FORMAT.as_ptr().cast(),
-            format_size: FORMAT.len(),
-            ..raw::Program::new()
-        };
+        let program = raw::Program::mlir(stablehlo);
         let mut args = raw::Compile {
             topology: self.raw,
             program: &raw const program,
