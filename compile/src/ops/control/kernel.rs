@@ -87,7 +87,31 @@ impl Wrapped for Kernel {
 /// from the arguments, the results and the arguments' tangents to the results' tangents, linear in the tangents.
 ///
 /// The kernel takes the leaves of the arguments and gives those of the results, with further leading axes (the same for
-/// all) for many problems at once. `f` may not use tensors from outside: pass them as arguments.
+/// all) for many problems at once. `f` may not use tensors from outside: pass them as arguments. Nor may `rule` hand tangents
+/// to a kernel: its transpose is that of its graph, and its own rule is not asked.
+///
+/// ```
+/// use tandem_compile::native::{Call, Handler, HostKernel};
+/// use tandem_compile::{Tensor, grad, jit, kernel};
+///
+/// struct Cube;
+///
+/// impl HostKernel for Cube {
+///     const NAME: &'static str = "example_cube";
+///
+///     fn run(call: &mut Call<'_>) -> Result<(), String> {
+///         let (x, y) = (call.argument::<f64>(0)?, call.result::<f64>(0)?);
+///         x.iter().zip(y).for_each(|(x, y)| *y = x * x * x);
+///         Ok(())
+///     }
+/// }
+///
+/// let rule = |x: &Tensor, _: &Tensor, dx: &Tensor| 3.0 * x.square() * dx;
+/// let cube = kernel(Some(Handler::of::<Cube>()), |x: Tensor| &x * &x * &x, rule);
+/// let (y, slope): (f64, f64) = jit(|x: Tensor| (cube(x.clone()), grad(&cube)(x))).call(2.0)?;
+/// assert_eq!((y, slope), (8.0, 12.0));
+/// # Ok::<(), tandem_compile::Error>(())
+/// ```
 #[track_caller]
 pub fn kernel<I, O>(
     native: Option<Handler>,
