@@ -1,6 +1,6 @@
 //! The operations as programs that say how they went.
 
-use tandem_compile::{DType, Tensor, number, scalar};
+use tandem_compile::{DType, Tensor, number, refuse, scalar};
 use tandem_verify::status::Status;
 
 use super::Operation;
@@ -35,7 +35,9 @@ impl Operation {
             (Self::Pinv, _) => vec![pinv(a, None)],
             (Self::Lstsq, Some(b)) => vec![lstsq(a, b, None)],
             (Self::Solve, Some(b)) => vec![solve(a, b)],
-            (Self::Lstsq | Self::Solve, None) => Vec::new(),
+            (Self::Lstsq | Self::Solve, None) => {
+                vec![refuse(format!("{}: a right-hand side b expected beside {}", self.name(), a.ty()))]
+            }
         }
     }
 }
