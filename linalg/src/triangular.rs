@@ -1,9 +1,10 @@
 //! Systems with a triangular matrix, by blocked substitution.
 
-use tandem_compile::{Tensor, fori_loop, kernel, number, refuse, scalar, while_loop, zeros};
+use tandem_compile::{Tensor, fori_loop, kernel, number, scalar, while_loop, zeros};
 
 use crate::batch::{leading, over_leading};
 use crate::operand::{all_finite, is_square, or_nan};
+use crate::solve::right_hand_sides;
 
 /// How many rows are solved for together, on every level down to one.
 const BLOCKS: &[usize] = &[32, 1];
@@ -173,25 +174,13 @@ pub fn solve_triangular(a: &Tensor, b: &Tensor, lower: bool, transpose: bool, un
     if !is_square("solve_triangular", a) {
         return b.clone();
     }
-    let leading = leading(a);
-    let (n, axes) = (a.dim(leading.len()), leading.len());
-    let vector = b.ndim() == axes + 1;
-    let fits = vector || b.ndim() == axes + 2;
-    if !fits || b.dtype() != a.dtype() || b.shape()[..axes] != leading[..] || b.dim(axes) != n {
-        return refuse(format!(
-            "solve_triangular: with a matrix {} a right-hand side [..., {n}] or [..., {n}, r] of its dtype and its leading \
-             axes expected, got {}",
-            a.ty(),
-            b.ty()
-        ));
-    }
+    let Some(columns) = right_hand_sides("solve_triangular", a, b) else { return b.clone() };
     let how = Triangle { lower, transpose, unit_diagonal };
-    let columns = b.reshape([&b.shape()[..=axes], &[if vector { 1 } else { b.dim(axes + 1) }]].concat());
     type System = (Tensor, Tensor);
     let solved = kernel(
         None,
         move |(a, b): System| solve_triangular_portable(&a, &b, how),
         move |(a, b): &System, x: &Tensor, (da, db): &System| solve_triangular_rule((a, b), x, (da, db), how),
     );
-    over_leading(&leading, (a.clone(), columns), solved).reshape(b.shape())
+    over_leading(&leading(a), (a.clone(), columns), solved).reshape(b.shape())
 }
