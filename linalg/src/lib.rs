@@ -1,5 +1,6 @@
-//! Pieces of linear algebra as traced graphs over StableHLO alone, so that they run on any plugin. The tests judge them by
-//! faer, by sorting and by arithmetic.
+//! Linear algebra as traced functions of `[..., m, n]` tensors in f32 and f64: factorizations, solvers, sparse products, with
+//! their derivatives. Each is a graph over StableHLO alone, which runs on any plugin; the large ones are kernels on faer as
+//! well, which the CPU calls instead (`docs/linalg.md`). [`laws`] says what makes a result right.
 
 mod batch;
 mod cholesky;

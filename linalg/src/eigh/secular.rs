@@ -18,7 +18,6 @@ pub(crate) enum Variable {
     /// x is an eigenvalue, its poles are the d_j themselves.
     Eigenvalue,
     /// x is the square of a singular value, its poles are the d_j^2, d_j >= 0. No d_j^2 is ever formed.
-    #[allow(dead_code, reason = "for the singular value decomposition")]
     SquaredSingularValue,
 }
 
