@@ -97,16 +97,24 @@ pub trait Problem {
     ///
     /// # Errors
     /// Which input holds what it must not, in one line.
-    fn check(&self, inputs: &[Option<HostArray>]) -> std::result::Result<(), String>;
+    fn check(&self, _: &[Option<HostArray>]) -> std::result::Result<(), String> {
+        Ok(())
+    }
 
     /// The lowering that the settings ask for; `None` leaves it to the device.
-    fn lowering(&self) -> Option<Lowering>;
+    fn lowering(&self) -> Option<Lowering> {
+        None
+    }
 
     /// The inputs with what the host computes before the program runs.
-    fn prepare(&self, inputs: Vec<Option<HostArray>>) -> Vec<Option<HostArray>>;
+    fn prepare(&self, inputs: Vec<Option<HostArray>>) -> Vec<Option<HostArray>> {
+        inputs
+    }
 
     /// Why the problem cannot become a program of its inputs alone, if it cannot.
-    fn needs_host(&self, inputs: &[Option<TensorType>]) -> Option<String>;
+    fn needs_host(&self, _: &[Option<TensorType>]) -> Option<String> {
+        None
+    }
 
     /// The traced outputs, and the status last.
     fn trace(&self, inputs: &[Option<Tensor>]) -> Vec<Tensor>;

@@ -151,20 +151,8 @@ impl Problem for LinearProblem {
         (8.0 * m * n + 2.0 * m.min(n) * m.min(n) + 2.0 * square + 4.0 * b) * self.a.dtype.size() as f64
     }
 
-    fn check(&self, _: &[Option<HostArray>]) -> Result<(), String> {
-        Ok(())
-    }
-
     fn lowering(&self) -> Option<Lowering> {
         self.lowering
-    }
-
-    fn prepare(&self, inputs: Vec<Option<HostArray>>) -> Vec<Option<HostArray>> {
-        inputs
-    }
-
-    fn needs_host(&self, _: &[Option<TensorType>]) -> Option<String> {
-        None
     }
 
     fn trace(&self, inputs: &[Option<Tensor>]) -> Vec<Tensor> {

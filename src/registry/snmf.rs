@@ -3,7 +3,7 @@
 use tandem_algos::snmf::subject::SnmfSubject;
 use tandem_algos::snmf::transform::TransformSubject;
 use tandem_algos::snmf::{Init, Snmf, Transform as Parameters, reference, start_input};
-use tandem_compile::{DType, HostArray, Lowering, Tensor, TensorType};
+use tandem_compile::{DType, HostArray, Tensor, TensorType};
 use tandem_verify::{Backend, Certificate, Options, check};
 
 use super::{Algorithm, Elements, Input, Kind, Output, Parameter, Problem, Settings, arrays, required};
@@ -163,10 +163,6 @@ impl Problem for FactorizeProblem {
         }
     }
 
-    fn lowering(&self) -> Option<Lowering> {
-        None
-    }
-
     fn prepare(&self, mut inputs: Vec<Option<HostArray>>) -> Vec<Option<HostArray>> {
         if let ([Some(a), y0 @ None], Init::Svd) = (inputs.as_mut_slice(), self.snmf.init) {
             *y0 = Some(start_input(a, self.snmf.k));
@@ -279,22 +275,6 @@ impl Problem for TransformProblem {
         // Outputs count on the device and on the host.
         let reals = 3.0 * d * n + 5.0 * k * n + 2.0 * k * d + k * k + 2.0 * self.parameters.iters as f64;
         reals * self.a.dtype.size() as f64
-    }
-
-    fn check(&self, _: &[Option<HostArray>]) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn lowering(&self) -> Option<Lowering> {
-        None
-    }
-
-    fn prepare(&self, inputs: Vec<Option<HostArray>>) -> Vec<Option<HostArray>> {
-        inputs
-    }
-
-    fn needs_host(&self, _: &[Option<TensorType>]) -> Option<String> {
-        None
     }
 
     fn trace(&self, inputs: &[Option<Tensor>]) -> Vec<Tensor> {
