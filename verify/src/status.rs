@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use tandem_compile::{DType, Tensor, scalar};
+
 /// A set of the conditions below, as the traced programs compute it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Status(pub i32);
@@ -39,6 +41,15 @@ impl Status {
     /// This set with `other` added where `condition` holds.
     pub fn with(self, other: Status, condition: bool) -> Status {
         if condition { Status(self.0 | other.0) } else { self }
+    }
+
+    /// The status as a traced program computes it, i32: the bits of the conditions that hold, or
+    /// [`Status::NONFINITE_INPUT`] alone where the inputs are not `finite`. All are booleans of one shape.
+    #[track_caller]
+    pub fn traced(finite: &Tensor, conditions: &[(Status, &Tensor)]) -> Tensor {
+        let bits =
+            conditions.iter().fold(scalar(0i32), |status, (bit, holds)| status | (holds.convert(DType::I32) * bit.0));
+        finite.select(bits, Status::NONFINITE_INPUT.0)
     }
 }
 

@@ -98,21 +98,22 @@ impl Snmf {
         }
         let sound = max_abs(&z).is_finite() & max_abs(&y).is_finite() & loss.is_finite().all();
         let stopped = last.stale.ge(self.patience as i32) | scalar(self.patience == 0 || self.iters == 0);
-        let status = [
-            (Status::NOT_CONVERGED, !stopped),
-            (Status::RANK_DEFICIENT, last.deficient.clone()),
-            (Status::DEGENERATE, most.eq(0.0)),
-            (Status::BREAKDOWN, !sound),
-        ]
-        .into_iter()
-        .fold(scalar(0i32), |status, (bit, set)| status | (set.convert(DType::I32) * bit.0));
+        let status = Status::traced(
+            &finite,
+            &[
+                (Status::NOT_CONVERGED, &!stopped),
+                (Status::RANK_DEFICIENT, &last.deficient),
+                (Status::DEGENERATE, &most.eq(0.0)),
+                (Status::BREAKDOWN, &!sound),
+            ],
+        );
         Factors {
             z: (&finite & &found).select(z, &nan),
             loss: finite.select(loss, &nan),
             iterations: finite.select(&last.it, 0),
             top_index: finite.select(self.top_index(&y), -1),
             y: (&finite & &found).select(y, &nan),
-            status: finite.select(status, Status::NONFINITE_INPUT.0),
+            status,
         }
     }
 

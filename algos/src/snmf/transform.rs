@@ -81,14 +81,9 @@ impl Transform {
         let finite = most.0.is_finite() & most.1.is_finite();
         let sound = max_abs(&y).is_finite() & loss.is_finite().all();
         let zero = most.0.eq(0.0) | most.1.eq(0.0);
-        let bit = |set: Tensor, status: Status| set.convert(DType::I32) * status.0;
-        let status = bit(zero, Status::DEGENERATE) | bit(!sound, Status::BREAKDOWN);
+        let status = Status::traced(&finite, &[(Status::DEGENERATE, &zero), (Status::BREAKDOWN, &!sound)]);
         let nan = number(f64::NAN, dtype);
-        Uses {
-            y: finite.select(y, &nan),
-            loss: finite.select(loss, &nan),
-            status: finite.select(status, Status::NONFINITE_INPUT.0),
-        }
+        Uses { y: finite.select(y, &nan), loss: finite.select(loss, &nan), status }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The operations as programs that say how they went.
 
-use tandem_compile::{DType, Tensor, number, refuse, scalar};
+use tandem_compile::{Tensor, refuse, scalar};
 use tandem_verify::status::Status;
 
 use super::Operation;
@@ -16,8 +16,7 @@ impl Operation {
         let read = if self.reads_lower() { a.tril(0) } else { a.clone() };
         let good = b.map_or(all_finite(&read), |b| all_finite(&read) & all_finite(b));
         let sound = outputs.iter().map(all_finite).reduce(|x, y| x & y).unwrap_or_else(|| scalar(true));
-        let broken = sound.select(number(0.0, DType::I32), number(f64::from(Status::BREAKDOWN.0), DType::I32));
-        outputs.push(good.select(broken, number(f64::from(Status::NONFINITE_INPUT.0), DType::I32)));
+        outputs.push(Status::traced(&good, &[(Status::BREAKDOWN, &!sound)]));
         outputs
     }
 
