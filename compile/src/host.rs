@@ -272,6 +272,26 @@ impl HostArray {
         }
     }
 
+    /// How many subnormal numbers there are: those that many devices take for zeros.
+    pub fn subnormals(&self) -> usize {
+        match &self.data {
+            HostData::F64(v) => v.iter().filter(|x| x.is_subnormal()).count(),
+            HostData::F32(v) => v.iter().filter(|x| x.is_subnormal()).count(),
+            _ => 0,
+        }
+    }
+
+    /// The array with zeros of the same sign for its subnormal numbers (f32 and f64; others as they are).
+    pub fn flushed(&self) -> Self {
+        let mut flushed = self.clone();
+        match &mut flushed.data {
+            HostData::F64(v) => v.iter_mut().filter(|x| x.is_subnormal()).for_each(|x| *x = 0f64.copysign(*x)),
+            HostData::F32(v) => v.iter_mut().filter(|x| x.is_subnormal()).for_each(|x| *x = 0f32.copysign(*x)),
+            _ => {}
+        }
+        flushed
+    }
+
     /// The address of the first element.
     pub(crate) fn as_ptr(&self) -> *const std::ffi::c_void {
         each_dtype!(&self.data, v => v.as_ptr().cast())

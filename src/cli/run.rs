@@ -43,6 +43,15 @@ pub struct Run {
     strict: bool,
 }
 
+/// What a run gave.
+struct Computation {
+    /// The outputs, and the status last.
+    results: Vec<HostArray>,
+    /// How many numbers of each input the device takes for zeros, because they are subnormal.
+    flushed: Vec<usize>,
+    times: Times,
+}
+
 /// What a run took, in milliseconds.
 struct Times {
     trace: f64,
@@ -63,8 +72,8 @@ impl Run {
         problem.check(&arrays).map_err(Failure::usage)?;
         inputs::check_memory(problem.bytes())?;
         let device = self.place.open_as(problem.lowering())?;
-        let (results, times) = compute(&*problem, arrays, device.as_ref())?;
-        self.finish(algorithm, &settings, &types, device.as_ref(), results, &times)
+        let computation = compute(&*problem, arrays, device.as_ref())?;
+        self.finish(algorithm, &settings, &types, device.as_ref(), computation)
     }
 
     fn read(&self, algorithm: &dyn Algorithm, texts: &[Option<String>]) -> Result<Vec<Option<HostArray>>, Failure> {
@@ -85,8 +94,7 @@ impl Run {
         settings: &Settings,
         types: &[Option<TensorType>],
         device: Option<&Device>,
-        mut results: Vec<HostArray>,
-        times: &Times,
+        Computation { mut results, flushed, times }: Computation,
     ) -> Result<(), Failure> {
         let status = results.pop().and_then(|s| s.values::<i32>().ok()?.first().copied()).unwrap_or(0);
         let status = Status(status);
@@ -95,6 +103,9 @@ impl Run {
             named(algorithm.outputs().iter().map(|output| output.name), results.iter().map(|result| Some(result.ty())));
         let all = inputs.iter().chain(&outputs);
         let shapes: Map<String, Value> = all.map(|(name, ty)| (name.to_string(), json!(ty.shape))).collect();
+        let flushed = algorithm.inputs().iter().zip(flushed).filter(|(_, count)| *count > 0);
+        let flushed: Map<String, Value> =
+            flushed.map(|(input, count)| (input.name.to_string(), json!(count))).collect();
         let words = |types: &[(&str, TensorType)]| -> Map<String, Value> {
             types.iter().map(|(name, ty)| (name.to_string(), json!(ty.to_string()))).collect()
         };
@@ -109,6 +120,7 @@ impl Run {
             "shapes": shapes,
             "versions": versions(device),
             "status": status.words(),
+            "subnormals_read_as_zero": flushed,
             "trace_ms": times.trace,
             "compile_ms": times.compile,
             "run_ms": times.run,
@@ -126,6 +138,9 @@ impl Run {
         } else {
             let (out, run) = (self.out.display(), times.run);
             output::say(&format!("{}: {} files in {out}, computed in {run:.1} ms", algorithm.name(), files.len()));
+        }
+        for (name, count) in &flushed {
+            output::remark(&format!("{name}: the device reads its {count} subnormal numbers as zeros"));
         }
         if status != Status::default() {
             output::remark(&format!("status: {status}"));
@@ -161,15 +176,17 @@ fn compute(
     problem: &dyn Problem,
     arrays: Vec<Option<HostArray>>,
     device: Option<&Device>,
-) -> Result<(Vec<HostArray>, Times), Failure> {
+) -> Result<Computation, Failure> {
     let spinner = output::spinner("preparing");
     let arrays = problem.prepare(arrays);
     let Some(device) = device else {
         spinner.set_message("running the reference");
         let start = Instant::now();
         let results = problem.reference(&arrays);
-        return Ok((results, Times { trace: 0.0, compile: 0.0, run: milliseconds(start) }));
+        let times = Times { trace: 0.0, compile: 0.0, run: milliseconds(start) };
+        return Ok(Computation { results, flushed: Vec::new(), times });
     };
+    let flushed = flushed(&arrays, device).map_err(Failure::usage)?;
     let types: Vec<Option<TensorType>> = arrays.iter().map(|a| a.as_ref().map(HostArray::ty)).collect();
     let start = Instant::now();
     let graph = graph(problem, &types).map_err(Failure::usage)?;
@@ -193,7 +210,17 @@ fn compute(
     }
     let run = milliseconds(start);
     let results = results.iter().map(Buffer::to_host).collect::<Result<_, _>>().map_err(Failure::usage)?;
-    Ok((results, Times { trace, compile, run }))
+    Ok(Computation { results, flushed, times: Times { trace, compile, run } })
+}
+
+/// The number of subnormal numbers in each array, if the device takes them for zeros.
+fn flushed(arrays: &[Option<HostArray>], device: &Device) -> tandem_compile::Result<Vec<usize>> {
+    let count = |array: &Option<HostArray>| array.as_ref().map_or(0, HostArray::subnormals);
+    let first = arrays.iter().flatten().find(|array| array.subnormals() > 0);
+    match first {
+        Some(array) if device.flushes_subnormals(array.dtype())? => Ok(arrays.iter().map(count).collect()),
+        _ => Ok(Vec::new()),
+    }
 }
 
 fn milliseconds(start: Instant) -> f64 {

@@ -164,3 +164,21 @@ fn shapes_that_do_not_fit_are_refused() {
     folder.tandem("run svd --input a=a.npy --set lowering=fast --out o").refused("one of auto, portable, native");
     folder.tandem("run solve --input a=a.npy --out o").refused("b");
 }
+
+/// The device says which numbers it takes for zeros; the reference takes none.
+#[test]
+fn subnormal_numbers_are_counted_where_they_are_read_as_zeros() {
+    let folder = Folder::new();
+    folder.array("a.npy", &HostArray::from_fn([2, 2], |i| [3e-310, 1e-310, 1e-310, 2e-310][i]));
+    for lowering in LOWERINGS {
+        let set = format!("--set lowering={lowering} --dtype f64 --json --out {lowering}");
+        let answer = folder.tandem(&format!("run svd --input a=a.npy {set}")).exits(0);
+        assert_eq!(answer.json()["subnormals_read_as_zero"], json!({ "a": 4 }));
+        assert!(answer.err.contains("a: the device reads its 4 subnormal numbers as zeros"), "{}", answer.err);
+        assert_eq!(folder.read(&format!("{lowering}/s.npy")).to_f64(), [0.0, 0.0]);
+    }
+    let answer = folder.tandem("run svd --input a=a.npy --dtype f64 --json --device reference --out r").exits(0);
+    assert_eq!(answer.json()["subnormals_read_as_zero"], json!({}));
+    let s = folder.read("r/s.npy").to_f64();
+    assert!((s[0] / 3.618033988749895e-310 - 1.0).abs() < 1e-12, "{s:?}");
+}

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use tandem_compile::pjrt::{Device, Executable};
-use tandem_compile::{Graph, HostArray};
+use tandem_compile::{DType, Graph, HostArray};
 
 /// Something that runs a graph.
 pub trait Backend {
@@ -19,6 +19,14 @@ pub trait Backend {
     /// # Errors
     /// Whatever compiling and running report.
     fn run(&self, graph: &Graph, inputs: &[HostArray]) -> Result<Vec<HostArray>, String>;
+
+    /// Whether subnormal numbers of `dtype` count as zeros there.
+    ///
+    /// # Errors
+    /// Whatever finding out reports.
+    fn flushes_subnormals(&self, _: DType) -> Result<bool, String> {
+        Ok(false)
+    }
 }
 
 /// A PJRT device that keeps what it has compiled: laws run the same program again.
@@ -61,5 +69,9 @@ impl Backend for Compiled {
             }
         };
         program.run(&self.device, inputs).map_err(|e| e.to_string())
+    }
+
+    fn flushes_subnormals(&self, dtype: DType) -> Result<bool, String> {
+        self.device.flushes_subnormals(dtype).map_err(|e| e.to_string())
     }
 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use super::client::Client;
 use super::discovery::{Environment, is_path};
 use super::plugin::Plugin;
+use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::host::HostArray;
 use crate::native::Lowering;
 
 /// Hardware that a plugin serves: its first device. Cheap to clone, and usable from any thread.
@@ -115,6 +117,26 @@ impl Device {
     /// The plugin that serves the device.
     pub fn plugin(&self) -> &'static Plugin {
         self.client.plugin
+    }
+
+    /// Whether arithmetic on the device takes subnormal numbers of `dtype` (f32 or f64) for zeros, as a program tells that
+    /// adds half of the smallest normal number to itself.
+    ///
+    /// # Errors
+    /// Whatever compiling and running report.
+    pub fn flushes_subnormals(&self, dtype: DType) -> Result<bool> {
+        let (ty, half) = match dtype {
+            DType::F64 => ("tensor<f64>", HostArray::scalar(f64::MIN_POSITIVE / 2.0)),
+            _ => ("tensor<f32>", HostArray::scalar(f32::MIN_POSITIVE / 2.0)),
+        };
+        let program = self.compile(&format!(
+            "func.func @main(%x: {ty}) -> {ty} {{
+               %y = stablehlo.add %x, %x : {ty}
+               return %y : {ty}
+             }}"
+        ))?;
+        let sum = program.run(self, &[half])?;
+        Ok(sum.iter().all(|sum| sum.to_f64() == [0.0]))
     }
 
     pub(crate) fn client(&self) -> &'static Client {

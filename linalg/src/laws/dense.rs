@@ -1,7 +1,7 @@
 //! Matrices that the laws compute with: f64, scaled by a power of two.
 
 use faer::{Mat, MatRef};
-use tandem_compile::HostArray;
+use tandem_compile::{DType, HostArray};
 
 /// The largest power of two that a matrix is at least: log2 of its largest magnitude, rounded down; 0 of a zero matrix.
 /// `None` of a matrix that is none, or holds a number that is not finite.
@@ -32,6 +32,13 @@ pub fn scaled(a: &HostArray, e: i32) -> Option<Mat<f64>> {
     let &[m, n] = a.shape() else { return None };
     let values = a.to_f64();
     Some(Mat::from_fn(m, n, |i, j| ldexp(values[i * n + j], -e)))
+}
+
+/// The relative rounding of numbers of the size of two to the power e: the unit roundoff, or among the subnormal ones their
+/// spacing.
+pub fn rounding(dtype: DType, e: i32) -> f64 {
+    let smallest = if dtype == DType::F64 { -1074 } else { -149 };
+    dtype.unit_roundoff().max(ldexp(1.0, smallest - e))
 }
 
 /// The matrix divided by its power of two, and that power's exponent.

@@ -4,7 +4,7 @@ use faer::Mat;
 use tandem_compile::HostArray;
 
 use super::dense::{
-    exponent, identity, norm, normalised, orthogonality, ratio, scaled, symmetric, vector, worst, zero_where,
+    exponent, identity, norm, normalised, orthogonality, ratio, rounding, scaled, symmetric, vector, worst, zero_where,
 };
 
 /// A = Q R: ||A - QR|| / (max(m, n) ||A|| eps) and ||I - Q'Q|| / (m eps) in the 1-norm (DQRT01); R is upper triangular.
@@ -13,7 +13,7 @@ use super::dense::{
 pub fn qr(a: &HostArray, q: &HostArray, r: &HostArray) -> f64 {
     let ratios = || {
         let eps = a.dtype().unit_roundoff();
-        let (a, e) = normalised(a)?;
+        let (dtype, (a, e)) = (a.dtype(), normalised(a)?);
         exponent(q).and(exponent(r))?;
         let (q, r) = (scaled(q, 0)?, scaled(r, e)?);
         let (m, n, k) = (a.nrows(), a.ncols(), q.ncols());
@@ -22,7 +22,7 @@ pub fn qr(a: &HostArray, q: &HostArray, r: &HostArray) -> f64 {
             return None;
         }
         let residual = norm((&a - &q * &r).as_ref());
-        Some([ratio(residual, norm(a.as_ref()), m.max(n), eps), orthogonality(q.as_ref(), eps)])
+        Some([ratio(residual, norm(a.as_ref()), m.max(n), rounding(dtype, e)), orthogonality(q.as_ref(), eps)])
     };
     worst(ratios())
 }
@@ -74,7 +74,7 @@ pub fn orthonormal_columns(q: &HostArray) -> f64 {
 pub fn lu(a: &HostArray, p: &HostArray, l: &HostArray, u: &HostArray) -> f64 {
     let ratios = || {
         let eps = a.dtype().unit_roundoff();
-        let (a, e) = normalised(a)?;
+        let (dtype, (a, e)) = (a.dtype(), normalised(a)?);
         exponent(p).and(exponent(l)).and(exponent(u))?;
         let (p, l, u) = (scaled(p, 0)?, scaled(l, 0)?, scaled(u, e)?);
         let (m, n) = (a.nrows(), a.ncols());
@@ -85,7 +85,8 @@ pub fn lu(a: &HostArray, p: &HostArray, l: &HostArray, u: &HostArray) -> f64 {
         if !fits || !triangles || !(0..k).all(|i| l[(i, i)] == 1.0) || !pivoted(&l) || !is_permutation(&p) {
             return None;
         }
-        Some([ratio(norm((&a - &p * (&l * &u)).as_ref()), norm(a.as_ref()), m.max(n), eps)])
+        let residual = norm((&a - &p * (&l * &u)).as_ref());
+        Some([ratio(residual, norm(a.as_ref()), m.max(n), rounding(dtype, e))])
     };
     worst(ratios())
 }
@@ -103,9 +104,9 @@ fn is_permutation(p: &Mat<f64>) -> bool {
 /// a, l: `[n, n]`.
 pub fn cholesky(a: &HostArray, l: &HostArray) -> f64 {
     let ratios = || {
-        let eps = a.dtype().unit_roundoff();
         // An even power, of which the factor has the root.
         let e = exponent(a)? & !1;
+        let eps = rounding(a.dtype(), e);
         exponent(l)?;
         let (a, l) = (scaled(a, e)?, scaled(l, e / 2)?);
         let n = a.nrows();
@@ -125,8 +126,7 @@ pub fn cholesky(a: &HostArray, l: &HostArray) -> f64 {
 /// a, l: `[n, n]`; d: `[n]` or `[n, n]`.
 pub fn ldl(a: &HostArray, l: &HostArray, d: &HostArray) -> f64 {
     let ratios = || {
-        let eps = a.dtype().unit_roundoff();
-        let (a, e) = normalised(a)?;
+        let (dtype, (a, e)) = (a.dtype(), normalised(a)?);
         exponent(l)?;
         let l = scaled(l, 0)?;
         let d = match d.shape().len() {
@@ -139,7 +139,8 @@ pub fn ldl(a: &HostArray, l: &HostArray, d: &HostArray) -> f64 {
             return None;
         }
         let a = symmetric(a.as_ref());
-        Some([ratio(norm((&a - &l * &d * l.transpose()).as_ref()), norm(a.as_ref()), n, eps)])
+        let residual = norm((&a - &l * &d * l.transpose()).as_ref());
+        Some([ratio(residual, norm(a.as_ref()), n, rounding(dtype, e))])
     };
     worst(ratios())
 }

@@ -6,7 +6,8 @@
 //! does not fit and a broken structure (a triangle that is none, singular values out of order) are infinity, so that
 //! `ratio <= THRESHOLD` is the whole test. Empty matrices have ratio 0.
 //!
-//! Matrices are first scaled by powers of two, which is exact, so the laws hold near overflow and underflow too.
+//! Matrices are first scaled by powers of two, which is exact, so the laws hold near overflow and underflow too. Among subnormal
+//! numbers the unit is their spacing: nothing finer can be written down there.
 //!
 //! ```
 //! use tandem_compile::HostArray;

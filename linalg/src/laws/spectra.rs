@@ -4,7 +4,7 @@ use faer::Mat;
 use tandem_compile::HostArray;
 
 use super::dense::{
-    exponent, increasing, norm, normalised, orthogonality, ratio, scaled, symmetric, vector, worse, worst,
+    exponent, increasing, norm, normalised, orthogonality, ratio, rounding, scaled, symmetric, vector, worse, worst,
 };
 
 /// A = V W V': ||A - VWV'|| / (n ||A|| eps) and ||I - V'V|| / (n eps) in the 1-norm (DSYT21); the eigenvalues increase. Of A
@@ -14,7 +14,7 @@ use super::dense::{
 pub fn eigh(a: &HostArray, w: &HostArray, v: &HostArray) -> f64 {
     let ratios = || {
         let eps = a.dtype().unit_roundoff();
-        let (a, e) = normalised(a)?;
+        let (dtype, (a, e)) = (a.dtype(), normalised(a)?);
         exponent(v)?;
         let (w, v) = (vector(w, e)?, scaled(v, 0)?);
         let n = a.nrows();
@@ -24,7 +24,7 @@ pub fn eigh(a: &HostArray, w: &HostArray, v: &HostArray) -> f64 {
         let a = symmetric(a.as_ref());
         let vw = Mat::from_fn(n, n, |i, j| v[(i, j)] * w[j]);
         let residual = norm((&a - vw * v.transpose()).as_ref());
-        Some([ratio(residual, norm(a.as_ref()), n, eps), orthogonality(v.as_ref(), eps)])
+        Some([ratio(residual, norm(a.as_ref()), n, rounding(dtype, e)), orthogonality(v.as_ref(), eps)])
     };
     worst(ratios())
 }
@@ -36,7 +36,7 @@ pub fn eigh(a: &HostArray, w: &HostArray, v: &HostArray) -> f64 {
 pub fn svd(a: &HostArray, u: &HostArray, s: &HostArray, vh: &HostArray) -> f64 {
     let ratios = || {
         let eps = a.dtype().unit_roundoff();
-        let (a, e) = normalised(a)?;
+        let (dtype, (a, e)) = (a.dtype(), normalised(a)?);
         exponent(u).and(exponent(vh))?;
         let (u, s, vh) = (scaled(u, 0)?, vector(s, e)?, scaled(vh, 0)?);
         let (m, n) = (a.nrows(), a.ncols());
@@ -50,7 +50,7 @@ pub fn svd(a: &HostArray, u: &HostArray, s: &HostArray, vh: &HostArray) -> f64 {
         let us = Mat::from_fn(m, k, |i, j| u[(i, j)] * s[j]);
         let residual = norm((&a - us * vh.as_ref().subrows(0, k)).as_ref());
         Some([
-            ratio(residual, norm(a.as_ref()), m.max(n), eps),
+            ratio(residual, norm(a.as_ref()), m.max(n), rounding(dtype, e)),
             orthogonality(u.as_ref(), eps),
             orthogonality(vh.transpose(), eps),
         ])
@@ -80,14 +80,14 @@ pub fn values(found: &HostArray, known: &HostArray) -> f64 {
 pub fn polar(a: &HostArray, u: &HostArray, p: &HostArray) -> f64 {
     let ratios = || {
         let eps = a.dtype().unit_roundoff();
-        let (a, e) = normalised(a)?;
+        let (dtype, (a, e)) = (a.dtype(), normalised(a)?);
         exponent(u).and(exponent(p))?;
         let (u, p) = (scaled(u, 0)?, scaled(p, e)?);
         let (m, n) = (a.nrows(), a.ncols());
         if (u.nrows(), u.ncols()) != (m, n) || (p.nrows(), p.ncols()) != (n, n) {
             return None;
         }
-        let scale = norm(a.as_ref());
+        let (scale, grain) = (norm(a.as_ref()), rounding(dtype, e));
         let orthonormal = if m >= n { orthogonality(u.as_ref(), eps) } else { orthogonality(u.transpose(), eps) };
         let eigenvalues = match n {
             0 => Vec::new(),
@@ -95,10 +95,10 @@ pub fn polar(a: &HostArray, u: &HostArray, p: &HostArray) -> f64 {
         };
         let below = eigenvalues.iter().fold(0.0, |m, w| worse(m, -w));
         Some([
-            ratio(norm((&a - &u * &p).as_ref()), scale, m.max(n), eps),
+            ratio(norm((&a - &u * &p).as_ref()), scale, m.max(n), grain),
             orthonormal,
-            ratio(norm((&p - p.transpose()).as_ref()), scale, n, eps),
-            ratio(below, scale, n, eps),
+            ratio(norm((&p - p.transpose()).as_ref()), scale, n, grain),
+            ratio(below, scale, n, grain),
         ])
     };
     worst(ratios())

@@ -22,6 +22,9 @@ pub(crate) trait Number:
     /// Neither NaN nor infinite.
     fn is_number(self) -> bool;
 
+    /// Zero for a subnormal number.
+    fn flushed(self) -> Self;
+
     /// The number in f64, which holds it.
     fn wide(self) -> f64;
 
@@ -32,6 +35,10 @@ pub(crate) trait Number:
 impl Number for f32 {
     fn is_number(self) -> bool {
         self.is_finite()
+    }
+
+    fn flushed(self) -> Self {
+        if self.is_subnormal() { 0.0 } else { self }
     }
 
     fn wide(self) -> f64 {
@@ -46,6 +53,10 @@ impl Number for f32 {
 impl Number for f64 {
     fn is_number(self) -> bool {
         self.is_finite()
+    }
+
+    fn flushed(self) -> Self {
+        if self.is_subnormal() { 0.0 } else { self }
     }
 
     fn wide(self) -> f64 {

@@ -34,7 +34,8 @@ impl Size {
 
 /// Calls `solve` for each matrix in `arguments`, with the corresponding pieces of the results. Many small problems are
 /// distributed over the threads; a large one gets all of them. A matrix with NaN or infinity in what
-/// `is_read(row, column)` says is not solved: its results are NaN.
+/// `is_read(row, column)` says is not solved: its results are NaN. Subnormal numbers are read as zeros, as by the rest of a
+/// program.
 pub(super) fn each<T: Number, const N: usize>(
     arguments: &[T],
     Size { problems, m, n }: Size,
@@ -46,7 +47,7 @@ pub(super) fn each<T: Number, const N: usize>(
         let matrix = MatRef::from_row_major_slice(&arguments[at * m * n..][..m * n], m, n);
         let good = (0..m).all(|i| (0..n).all(|j| !is_read(i, j) || matrix[(i, j)].is_number()));
         match good {
-            true => solve(Problem { matrix: matrix.to_owned(), results, par }),
+            true => solve(Problem { matrix: flushed(matrix), results, par }),
             false => results.iter_mut().for_each(|result| result.fill(T::nan_impl())),
         }
     };
@@ -59,6 +60,14 @@ pub(super) fn each<T: Number, const N: usize>(
         }
         par => pieces.for_each(|(at, results)| one(at, results, par)),
     }
+}
+
+fn flushed<T: Number>(matrix: MatRef<'_, T>) -> Mat<T> {
+    let mut flushed = matrix.to_owned();
+    for j in 0..flushed.ncols() {
+        flushed.col_as_slice_mut(j).iter_mut().for_each(|x| *x = x.flushed());
+    }
+    flushed
 }
 
 /// The results of each problem.

@@ -17,7 +17,8 @@ impl Operation {
         let columns = right.map_or_else(|| Mat::zeros(a.nrows(), 0), |(b, _)| b);
         let shapes = self.shapes(a.nrows(), a.ncols(), b.map_or(&[][..], |b| &b.shape()[1..]));
         let found = if bad { None } else { self.compute(&a, &columns, u) };
-        let broken = !bad && found.is_none();
+        let finite = |found: &Vec<Vec<R>>| found.iter().flatten().all(|x| x.to_f64().is_finite());
+        let broken = !bad && !found.as_ref().is_some_and(finite);
         let values = found.unwrap_or_else(|| {
             let nan = |shape: &Vec<usize>| vec![R::from_f64(f64::NAN); shape.iter().product()];
             shapes.iter().map(nan).collect()
@@ -59,15 +60,17 @@ impl Operation {
     fn compute<R: Real>(self, a: &Mat<R>, b: &Mat<R>, u: f64) -> Option<Vec<Vec<R>>> {
         match self {
             Self::Qr => {
-                let qr = a.qr();
-                Some(vec![rows(qr.compute_thin_Q().as_ref()), rows(qr.thin_R())])
+                let (scaled, scale) = scaled(a);
+                let qr = scaled.qr();
+                let r = rows(qr.thin_R()).into_iter().map(|x| scale.back(x)).collect();
+                Some(vec![rows(qr.compute_thin_Q().as_ref()), r])
             }
             Self::Lu => Some(lu(a)),
             Self::Cholesky => cholesky(a).map(|l| vec![rows(l.as_ref())]),
             Self::Eigh => {
                 let (scaled, scale) = scaled(a);
                 let eigen = scaled.self_adjoint_eigen(Side::Lower).ok()?;
-                let values = (0..a.ncols()).map(|i| eigen.S()[i] * scale).collect();
+                let values = (0..a.ncols()).map(|i| scale.back(eigen.S()[i])).collect();
                 Some(vec![values, rows(eigen.U())])
             }
             Self::Svd => {
@@ -109,17 +112,28 @@ fn rows<R: Real>(matrix: MatRef<'_, R>) -> Vec<R> {
     (0..matrix.nrows()).flat_map(|i| (0..matrix.ncols()).map(move |j| matrix[(i, j)])).collect()
 }
 
-/// The matrix divided by a power of two that brings it to the size of 1, and that power.
-fn scaled<R: Real>(a: &Mat<R>) -> (Mat<R>, R) {
-    let largest = rows(a.as_ref()).into_iter().fold(0.0, |largest, x| x.to_f64().abs().max(largest));
-    if largest == 0.0 {
-        return (a.clone(), R::from_f64(1.0));
+/// A power of two in two factors: the inverse of the smallest is out of range.
+#[derive(Clone, Copy)]
+struct Scale(i32, i32);
+
+impl Scale {
+    /// x divided by it.
+    fn off<R: Real>(self, x: R) -> R {
+        x * R::from_f64(2f64.powi(-self.0)) * R::from_f64(2f64.powi(-self.1))
     }
-    let exponent = largest.log2().floor() as i32;
-    // The inverse of the smallest numbers is out of range: in two steps.
-    let (half, rest) = (exponent / 2, exponent - exponent / 2);
-    let (down, further) = (R::from_f64(2f64.powi(-half)), R::from_f64(2f64.powi(-rest)));
-    (Mat::from_fn(a.nrows(), a.ncols(), |i, j| a[(i, j)] * down * further), R::from_f64(2f64.powi(exponent)))
+
+    /// x multiplied by it.
+    fn back<R: Real>(self, x: R) -> R {
+        x * R::from_f64(2f64.powi(self.0)) * R::from_f64(2f64.powi(self.1))
+    }
+}
+
+/// The matrix divided by a power of two that brings it to the size of 1, and that power.
+fn scaled<R: Real>(a: &Mat<R>) -> (Mat<R>, Scale) {
+    let largest = rows(a.as_ref()).into_iter().fold(0.0, |largest, x| x.to_f64().abs().max(largest));
+    let exponent = if largest == 0.0 { 0 } else { largest.log2().floor() as i32 };
+    let scale = Scale(exponent / 2, exponent - exponent / 2);
+    (Mat::from_fn(a.nrows(), a.ncols(), |i, j| scale.off(a[(i, j)])), scale)
 }
 
 /// A thin singular value decomposition.
@@ -137,7 +151,7 @@ impl<R: Real> Svd<R> {
         }
         let (scaled, scale) = scaled(a);
         let svd = scaled.thin_svd().ok()?;
-        let s = (0..k).map(|i| svd.S()[i] * scale).collect();
+        let s = (0..k).map(|i| scale.back(svd.S()[i])).collect();
         Some(Self { u: svd.U().to_owned(), s, v: svd.V().to_owned() })
     }
 }

@@ -74,6 +74,7 @@ impl Subject for OperationSubject {
             };
             gallery::KINDS
                 .iter()
+                .chain(gallery::SUBNORMAL)
                 .filter(exists)
                 .filter(fits)
                 .map(move |kind| (kind.name, Case { operation, matrix: Source::Hard(kind.name, m, n) }))
@@ -162,19 +163,32 @@ fn poisoned(trial: &Trial<'_, Case>) -> std::result::Result<Verdict, String> {
     Ok(Verdict::of(all_nan && told, || format!("status {}, outputs {:?}", trial.outcome.status, trial.outcome.outputs)))
 }
 
-/// Whether the matrix is singular to the precision under test: only then may a system have no solution.
-fn is_singular(trial: &Trial<'_, Case>) -> bool {
+/// Whether an operation may give no result: a system or a definite matrix that is singular to the precision under test, and
+/// what needs the inverse of a matrix so small that it is out of range.
+fn may_break(trial: &Trial<'_, Case>) -> bool {
     let a = &trial.inputs[0];
     let s = Operation::Svd.reference::<f64>(a, None, f64::EPSILON / 2.0).reals("s");
-    let least = 8.0 * trial.u() * a.shape()[0] as f64;
-    s.last().is_none_or(|smallest| *smallest <= least * s[0])
+    let [Some(largest), Some(smallest)] = [s.first(), s.last()] else { return true };
+    let singular = *smallest <= 8.0 * trial.u() * a.shape()[0] as f64 * largest;
+    let out_of_range = *largest * range(trial.dtype) < 8.0;
+    match trial.case.operation {
+        Operation::Solve => singular || out_of_range,
+        Operation::Cholesky => singular,
+        Operation::Pinv | Operation::Lstsq => out_of_range,
+        _ => false,
+    }
+}
+
+/// The largest number.
+fn range(dtype: DType) -> f64 {
+    if dtype == DType::F64 { f64::MAX } else { f64::from(f32::MAX) }
 }
 
 /// LAPACK's normalised ratio of the operation.
 fn ratio(trial: &Trial<'_, Case>) -> std::result::Result<Verdict, String> {
     let operation = trial.case.operation;
     let broken = Status(trial.outcome.status).has(Status::BREAKDOWN);
-    if is_bad(trial) || broken && operation == Operation::Solve && is_singular(trial) {
+    if is_bad(trial) || broken && may_break(trial) {
         return Ok(Verdict::Idle);
     }
     let output = |name: &str| {

@@ -25,6 +25,19 @@ pub fn lower_triangular(m: usize, n: usize) -> Made {
     made(m, n, |i, j| if i >= j { g.at(i, j) } else { 0.0 })
 }
 
+/// Half of the entries subnormal, or zero, in f32 (1e-40) and in f64 (1e-310).
+pub fn subnormal_entries(m: usize, n: usize) -> Made {
+    let g = random::normal("subnormal", m, n);
+    made(m, n, |i, j| {
+        g.at(i, j)
+            * match (i + 2 * j) % 4 {
+                1 => 1e-40,
+                2 => 1e-310,
+                _ => 1.0,
+            }
+    })
+}
+
 /// A product of rank about a third of the smaller size.
 pub fn low_rank(m: usize, n: usize) -> Made {
     let rank = m.min(n).div_ceil(3);

@@ -134,13 +134,22 @@ pub static KINDS: &[Kind] = &[
     definite(times(-18, eigen("definite, 1e-18", spectra::arithmetic))),
 ];
 
+/// Kinds with subnormal numbers, in f32 or in f64, which many devices read as zeros.
+pub static SUBNORMAL: &[Kind] = &[
+    formula("random with subnormal entries", general::subnormal_entries),
+    times(-40, formula("random, 1e-40", general::random)),
+    times(-310, formula("random, 1e-310", general::random)),
+    definite(times(-40, symmetric("1-2-1, 1e-40", symmetric::second_difference))),
+    definite(times(-310, symmetric("1-2-1, 1e-310", symmetric::second_difference))),
+];
+
 /// Shapes around the boring ones: empty, single, tall, wide, odd, a power of two and beside one.
 pub const SHAPES: &[(usize, usize)] =
     &[(0, 0), (0, 3), (3, 0), (1, 1), (1, 5), (5, 1), (2, 2), (3, 2), (7, 7), (21, 21), (33, 16), (12, 40), (63, 63)];
 
-/// The kind of this name.
+/// The kind of this name, of [`KINDS`] or [`SUBNORMAL`].
 pub fn named(name: &str) -> Option<&'static Kind> {
-    KINDS.iter().find(|kind| kind.name == name)
+    KINDS.iter().chain(SUBNORMAL).find(|kind| kind.name == name)
 }
 
 /// Every kind that exists for a shape and a dtype, with its matrix.
@@ -150,9 +159,9 @@ pub fn matrices(m: usize, n: usize, dtype: DType) -> impl Iterator<Item = (&'sta
 
 impl Kind {
     /// The matrix, row-major, rounded to `dtype` (f32 or f64). `None` where this kind does not exist for the shape, or its
-    /// numbers are out of the dtype's range (1e150 and 1e-150 in f32).
+    /// numbers are out of the dtype's range (1e150 and 1e-150 in f32). Those of 1e-40 in f32 and of 1e-310 in f64 are subnormal.
     pub fn array(&self, m: usize, n: usize, dtype: DType) -> Option<HostArray> {
-        if dtype != DType::F64 && self.decade.abs() > 30 {
+        if dtype != DType::F64 && !(-40..=30).contains(&self.decade) {
             return None;
         }
         HostArray::new([m, n], self.matrix(m, n)?.values).ok()?.cast(dtype).ok()
@@ -188,7 +197,9 @@ impl Kind {
     }
 
     fn scale(&self) -> f64 {
-        10f64.powi(self.decade)
+        // In two steps: the inverse of the smallest is out of range.
+        let half = self.decade / 2;
+        10f64.powi(half) * 10f64.powi(self.decade - half)
     }
 
     fn seed(&self) -> u64 {

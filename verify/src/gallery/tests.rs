@@ -10,8 +10,8 @@ fn faer(a: &Matrix) -> Mat<f64> {
 
 #[test]
 fn every_kind_has_its_own_name_and_the_shape_that_was_asked_for() {
-    let names: HashSet<_> = KINDS.iter().map(|kind| kind.name).collect();
-    assert_eq!(names.len(), KINDS.len());
+    let names: HashSet<_> = KINDS.iter().chain(SUBNORMAL).map(|kind| kind.name).collect();
+    assert_eq!(names.len(), KINDS.len() + SUBNORMAL.len());
     for &(m, n) in SHAPES {
         for dtype in [DType::F64, DType::F32] {
             for (kind, a) in matrices(m, n, dtype) {
@@ -74,4 +74,12 @@ fn classical_matrices_are_themselves() {
     assert!((w[20] - w[19]).abs() < 1e-13);
     let p = matrix("permutation", 9);
     assert_eq!(p.dot(&p.t()), matrix("identity", 9));
+}
+
+#[test]
+fn subnormal_kinds_hold_subnormal_numbers_in_one_of_the_dtypes() {
+    for kind in SUBNORMAL {
+        let held = [DType::F32, DType::F64].map(|dtype| kind.array(9, 9, dtype).map_or(0, |a| a.subnormals()));
+        assert!(held.iter().any(|&count| count > 0), "{}: {held:?}", kind.name);
+    }
 }
