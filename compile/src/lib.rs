@@ -30,8 +30,8 @@ pub use numpy::{einsum, kron, where_};
 pub use ops::binary::Operator;
 pub use ops::constant::{constant, eye, full, iota, number, ones, scalar, zeros};
 pub use ops::control::{
-    checkpoint, cond, custom_jvp, custom_vjp, fori_loop, kernel, map, optimization_barrier, scan, scan_reversed,
-    stop_gradient, switch, while_loop,
+    checkpoint, cond, custom_jvp, custom_vjp, fori_loop, kernel, linear_solve, map, optimization_barrier, scan,
+    scan_reversed, stop_gradient, switch, while_loop,
 };
 pub use ops::convolution::{Conv, Padding};
 pub use ops::dot::{DotGeneral, Precision};

@@ -3,7 +3,7 @@
 
 use tandem_compile::random;
 use tandem_compile::{
-    DType, Tensor, concatenate, cond, fori_loop, number, refuse, scalar, stop_gradient, while_loop, zeros,
+    DType, Tensor, concatenate, cond, fori_loop, linear_solve, number, refuse, scalar, stop_gradient, while_loop, zeros,
 };
 
 use crate::norm::length;
@@ -15,8 +15,9 @@ use crate::scale::power_of_two;
 ///
 /// matvec: from a vector `[n]` to A's product with it; b: `[n]`, f32 or f64. Ends where the residual that is carried
 /// along is at most `tol`, after `max_iters` iterations, or where A turns out not to be positive definite (then the
-/// residual says so). NaN everywhere, and no more iterations, where something is not finite. Of b = 0, x = 0. Forward
-/// mode goes through the iterations; reverse mode, which cannot pass a `while`, does not.
+/// residual says so). NaN everywhere, and no more iterations, where something is not finite. Of b = 0, x = 0. The
+/// derivative, forward and reverse, is the solution of another system by the same method (`linear_solve`); the number of
+/// iterations and the residual have none.
 ///
 /// M. Hestenes and E. Stiefel, "Methods of conjugate gradients for solving linear systems", J. Res. Nat. Bur. Standards
 /// 49, 1952.
@@ -36,6 +37,12 @@ pub fn cg(matvec: impl Fn(&Tensor) -> Tensor, b: &Tensor, tol: f64, max_iters: u
     if !is_vector("cg", b) {
         return (b.clone(), b.clone(), b.clone());
     }
+    let (x, (iterations, residual)) = linear_solve(&matvec, b, |b| iterate(&matvec, b, tol, max_iters));
+    (x, iterations, residual)
+}
+
+/// The solution, with the number of iterations and the residual.
+fn iterate(matvec: impl Fn(&Tensor) -> Tensor, b: &Tensor, tol: f64, max_iters: usize) -> (Tensor, (Tensor, Tensor)) {
     let dtype = b.dtype();
     // In units of ||b||, so that no square of it overflows.
     let size = length(b);
@@ -69,7 +76,7 @@ pub fn cg(matvec: impl Fn(&Tensor) -> Tensor, b: &Tensor, tol: f64, max_iters: u
     let (x, iterations) = (end.0, end.5);
     let residual = length(&(unit - matvec(&x)));
     let good = all_finite(&x) & all_finite(&residual);
-    (or_nan(&good, &(x * size)), iterations, or_nan(&good, &residual))
+    (or_nan(&good, &(x * size)), (iterations, or_nan(&good, &residual)))
 }
 
 /// `steps` steps of Lanczos' method with a symmetric A: the tridiagonal T = Q'A Q by its `diagonal` `[steps]` and

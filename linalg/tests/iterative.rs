@@ -4,7 +4,7 @@
 mod judge;
 
 use judge::{Program, Worst, assert_all_nan, check_derivatives, host, matrix, random};
-use tandem_compile::{DType, HostArray, Tensor, jit, vmap};
+use tandem_compile::{DType, HostArray, Tensor, eye, jit, vmap};
 use tandem_linalg::{cg, lanczos, laws, power_iteration};
 use tandem_verify::{Matrix, gallery};
 
@@ -72,6 +72,21 @@ fn gradients_end() {
         .arrays(&[HostArray::new([2, 2, 2], a).unwrap(), HostArray::new([2, 2], vec![1.0, 2.0, 4.0, 3.0]).unwrap()]);
     assert_eq!(found[1].to_f64(), [1.0, 2.0]);
     assert!(found[0].to_f64().iter().zip([1.0, 2.0, 1.0, 1.0]).all(|(x, y)| (x - y).abs() < 1e-12));
+}
+
+/// Forward and reverse, with respect to the matrix and to b, of one problem and of many.
+#[test]
+fn solutions_have_derivatives() {
+    let solved = |a: &Tensor, b: &Tensor| {
+        let a = a.dot(&a.t()) + eye(5, a.dtype());
+        cg(|v| a.dot(v), &b.reshape([5]), 1e-15, 50).0
+    };
+    check_derivatives(|x| vec![solved(&x[0], &x[1])], &[random(3, 5, 5), random(4, 5, 1)], false, 1e-6);
+    let many = move |x: Vec<Tensor>| {
+        let stack = x[1].reshape([3, 5]);
+        vec![vmap(|b: Tensor| solved(&x[0], &b))(stack)]
+    };
+    check_derivatives(many, &[random(3, 5, 5), random(4, 15, 1)], false, 1e-6);
 }
 
 /// A Q = Q T + beta q e', of which the columns but the last one are compared, and the last one's length.

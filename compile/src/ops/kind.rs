@@ -131,6 +131,7 @@ kinds! {
     CustomVjp => "custom_vjp",
     Checkpoint => "checkpoint",
     Kernel => "kernel",
+    LinearSolve => "linear_solve",
 }
 
 impl fmt::Display for Kind {

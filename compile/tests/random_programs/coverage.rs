@@ -23,7 +23,7 @@ fn kinds(graph: &Graph, found: &mut HashSet<Kind>) {
 
 /// Rules that a user writes have tests of their own (`transforms.rs`): no random one would be right.
 fn is_drawn(kind: Kind) -> bool {
-    !matches!(kind, Kind::StopGradient | Kind::CustomJvp | Kind::CustomVjp | Kind::Kernel)
+    !matches!(kind, Kind::StopGradient | Kind::CustomJvp | Kind::CustomVjp | Kind::Kernel | Kind::LinearSolve)
 }
 
 #[test]

@@ -4,8 +4,8 @@ use num_complex::Complex64;
 use tandem_compile::native::{Call, Handler, HostKernel};
 use tandem_compile::ops::Kind;
 use tandem_compile::{
-    DType, Element, Tensor, TensorType, checkpoint, cond, custom_jvp, custom_vjp, fori_loop, kernel, number,
-    optimization_barrier, scan, scan_reversed, stop_gradient, switch, while_loop,
+    DType, Element, Tensor, TensorType, checkpoint, cond, custom_jvp, custom_vjp, fori_loop, kernel, linear_solve,
+    number, optimization_barrier, scan, scan_reversed, stop_gradient, switch, while_loop,
 };
 
 use crate::record::{Argument, Budget, Case, Derivative, Record, Refusal, Values, classes};
@@ -23,6 +23,7 @@ pub fn record(kind: Kind) -> Record {
         Kind::CustomVjp => (custom_reverses(), Vec::new()),
         Kind::Checkpoint => (checkpoints(), Vec::new()),
         Kind::Kernel => (kernels(), kernel_refusals()),
+        Kind::LinearSolve => (linear_solves(), linear_solve_refusals()),
         other => unreachable!("{other} is no control primitive"),
     };
     Record { kind, cases, refusals }
@@ -317,6 +318,25 @@ fn kernel_refusals() -> Vec<Refusal> {
         }),
         arguments: vec![TensorType::scalar(DType::F64)],
         message: "kernel: the function uses a tensor from outside; pass it as an argument",
+    }]
+}
+
+/// Division, as the solution of a diagonal system: whose derivatives are known.
+fn linear_solves() -> Vec<Case> {
+    let quotient = |x: &[Tensor]| vec![linear_solve(|v| &x[0] * v, &x[1], |b| (b / &x[0], ())).0];
+    let plain = |x: &[Vec<Complex64>]| vec![x[0].iter().zip(&x[1]).map(|(a, b)| b / a).collect::<Vec<Complex64>>()];
+    let case_of = |dtype: DType| {
+        let arguments = vec![between(dtype, &[3], 0.5, 2.0), between(dtype, &[3], -2.0, 2.0)];
+        case(format!("{dtype}"), quotient, arguments, Budget::Ulps(0.5, "one division"), complex(plain))
+    };
+    [DType::F64, DType::F32].into_iter().map(case_of).collect()
+}
+
+fn linear_solve_refusals() -> Vec<Refusal> {
+    vec![Refusal {
+        f: Box::new(|x| drop(linear_solve(|v| v.sum(), &x[0], |b| (b.clone(), ())))),
+        arguments: vec![TensorType::new(DType::F64, [3])],
+        message: "linear_solve: A x and x must be f64[3] like b, they are f64[] and f64[3]",
     }]
 }
 

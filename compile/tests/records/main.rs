@@ -55,7 +55,7 @@ pub fn record(kind: Kind) -> Record {
         Convolution => products::convolution(),
         Cholesky => factors::cholesky(),
         TriangularSolve => factors::triangular_solve(),
-        While | Scan | Case | Barrier | StopGradient | CustomJvp | CustomVjp | Checkpoint | Kernel => {
+        While | Scan | Case | Barrier | StopGradient | CustomJvp | CustomVjp | Checkpoint | Kernel | LinearSolve => {
             control::record(kind)
         }
     }

@@ -7,6 +7,7 @@ mod checkpoint;
 mod custom_jvp;
 mod custom_vjp;
 mod kernel;
+mod linear_solve;
 mod repeat;
 mod scan;
 mod scan_linear;
@@ -19,6 +20,7 @@ pub use checkpoint::{Checkpoint, checkpoint};
 pub use custom_jvp::{CustomJvp, custom_jvp};
 pub use custom_vjp::{CustomVjp, Pullback, custom_vjp};
 pub use kernel::{Kernel, kernel};
+pub use linear_solve::{LinearSolve, linear_solve};
 pub use repeat::{While, while_loop};
 pub use scan::{Scan, fori_loop, map, scan, scan_reversed};
 

@@ -1,4 +1,4 @@
-//! What `checkpoint`, `custom_jvp`, `custom_vjp` and `kernel` share: a function whose derivative is found in a way of its
+//! What `checkpoint`, `custom_jvp`, `custom_vjp`, `kernel` and `linear_solve` share: a function whose derivative is found in a way of its
 //! own, and which otherwise runs as it is.
 
 use std::fmt;
@@ -31,6 +31,12 @@ pub(super) trait Wrapped: fmt::Debug + Send + Sync + 'static {
 
     /// The jvp rule.
     fn push(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>);
+
+    /// The transpose rule: that of the function, where it is linear itself.
+    fn pull(&self, inputs: &[Role], cotangents: &[Tangent]) -> Vec<Tangent> {
+        let known: Vec<Option<Tensor>> = inputs.iter().map(|role| role.known().cloned()).collect();
+        pull(self.graph(), &known, cotangents)
+    }
 
     /// The batch rule.
     fn spread(&self, inputs: &[Tensor], batched: &[bool], size: usize) -> Vec<Tensor>;
@@ -69,10 +75,8 @@ impl<W: Wrapped> Primitive for W {
         self.push(primals, tangents)
     }
 
-    /// Of a function that is linear itself.
     fn transpose(&self, inputs: &[Role], cotangents: &[Tangent]) -> Vec<Tangent> {
-        let known: Vec<Option<Tensor>> = inputs.iter().map(|role| role.known().cloned()).collect();
-        pull(self.graph(), &known, cotangents)
+        self.pull(inputs, cotangents)
     }
 
     fn batch(&self, inputs: &[Tensor], batched: &[bool], size: usize) -> Vec<Tensor> {
