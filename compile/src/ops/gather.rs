@@ -6,7 +6,7 @@ use crate::eval::ravel;
 use crate::graph::{Graph, TensorType};
 use crate::host::HostArray;
 use crate::ops::scatter::{Combiner, Scatter};
-use crate::ops::windows::{Windows, integers};
+use crate::ops::windows::{Windows, integers, with_signed_positions};
 use crate::ops::{Cost, Kind, Primitive, Role, Tangent, again, check_axis, join};
 use crate::stablehlo::{Emitter, Operand, array_i64, names, signature};
 use crate::trace::{Tensor, bind1, fail, void};
@@ -76,6 +76,7 @@ impl Primitive for Gather {
             "start_indices_batching_dims",
             "start_index_map",
         ];
+        let inputs = &with_signed_positions(emitter, inputs, 1..2);
         vec![emitter.op(&format!(
             "\"stablehlo.gather\"({}) <{{dimension_numbers = #stablehlo.gather<{}>, slice_sizes = {}, \
              indices_are_sorted = false}}> : {}",

@@ -10,7 +10,7 @@ use crate::ops::constant::number;
 use crate::ops::gather::Gather;
 use crate::ops::join::{chained, concatenate, spread};
 use crate::ops::scatter::{Combiner, Scatter};
-use crate::ops::windows::{Windows, integers};
+use crate::ops::windows::{Windows, integers, with_signed_positions};
 use crate::ops::{Cost, Kind, Primitive, Role, Tangent, again, check_axis, join, types};
 use crate::stablehlo::{Emitter, Operand, names, signature};
 use crate::trace::{Tensor, bind1, fail, void};
@@ -54,8 +54,9 @@ impl Primitive for DynamicSlice {
 
     fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
         let sizes = join(&self.0);
-        let types = signature(inputs, outputs);
-        vec![emitter.op(&format!("stablehlo.dynamic_slice {}, sizes = [{sizes}] : {types}", names(inputs)))]
+        let inputs = with_signed_positions(emitter, inputs, 1..inputs.len());
+        let types = signature(&inputs, outputs);
+        vec![emitter.op(&format!("stablehlo.dynamic_slice {}, sizes = [{sizes}] : {types}", names(&inputs)))]
     }
 
     fn jvp(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {
@@ -128,8 +129,9 @@ impl Primitive for DynamicUpdateSlice {
     }
 
     fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
-        let types = signature(inputs, outputs);
-        vec![emitter.op(&format!("stablehlo.dynamic_update_slice {} : {types}", names(inputs)))]
+        let inputs = with_signed_positions(emitter, inputs, 2..inputs.len());
+        let types = signature(&inputs, outputs);
+        vec![emitter.op(&format!("stablehlo.dynamic_update_slice {} : {types}", names(&inputs)))]
     }
 
     fn jvp(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {

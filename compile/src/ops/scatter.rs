@@ -12,7 +12,7 @@ use crate::ops::binary::Operator;
 use crate::ops::constant::iota;
 use crate::ops::gather::{Gather, check_positions, slices, with_start_axis};
 use crate::ops::join::spread;
-use crate::ops::windows::{Windows, integers};
+use crate::ops::windows::{Windows, integers, with_signed_positions};
 use crate::ops::{Cost, Kind, Primitive, Role, Tangent, again, not_linear, types};
 use crate::stablehlo::{Emitter, Operand, names, signature, tensor};
 use crate::trace::{Tensor, bind1, fail, void};
@@ -101,6 +101,10 @@ impl Primitive for Scatter {
             "scatter_indices_batching_dims",
             "scatter_dims_to_operand_dims",
         ];
+        let mut inputs = with_signed_positions(emitter, inputs, 1..2);
+        if inputs[1].ty.dtype == inputs[0].ty.dtype {
+            inputs[1].name = apart(emitter, &inputs[1]);
+        }
         let windows = self.windows.stablehlo(fields, &inputs[1].ty);
         let element = inputs[0].ty.with_shape([]);
         let ty = tensor(&element);
@@ -119,9 +123,9 @@ impl Primitive for Scatter {
         vec![emitter.op(&format!(
             "\"stablehlo.scatter\"({}) <{{scatter_dimension_numbers = #stablehlo.scatter<{windows}>, \
              indices_are_sorted = false, unique_indices = {}}}> ({region}) : {}",
-            names(inputs),
+            names(&inputs),
             self.unique,
-            signature(inputs, outputs),
+            signature(&inputs, outputs),
         ))]
     }
 
@@ -323,7 +327,20 @@ combined!(ordered i64, i64::wrapping_add; i32, i32::wrapping_add; u32, u32::wrap
 
 macro_rules! methods {
     ($($(#[$doc:meta])* $name:ident => $combine:ident),* $(,)?) => {
-        impl Tensor {$(
+        /// The same positions in memory of their own, all that are before the beginning as -1: where positions are the array itself,
+/// XLA's CPU reads them from what it is writing.
+fn apart(emitter: &mut Emitter, positions: &Operand) -> String {
+    let scalar = TensorType::scalar(positions.ty.dtype);
+    let before = match scalar.dtype {
+        DType::I64 => HostArray::scalar(-1i64),
+        _ => HostArray::scalar(-1i32),
+    };
+    let before = Operand { name: emitter.constant(&before), ty: scalar };
+    let before = emitter.spread(&before, &positions.ty);
+    emitter.op(&format!("stablehlo.maximum {}, {before} : {}", positions.name, tensor(&positions.ty)))
+}
+
+impl Tensor {$(
             $(#[$doc])*
             ///
             /// `indices` holds integers, in any shape; `updates` has the shape that [`take`](Self::take) gives for

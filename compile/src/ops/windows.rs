@@ -1,5 +1,7 @@
 //! Windows of an array at positions computed by the program: what gather and scatter have in common.
 
+use std::ops::Range;
+
 use crate::dtype::DType;
 use crate::eval::{ravel, unravel};
 use crate::graph::TensorType;
@@ -7,6 +9,7 @@ use crate::host::{HostArray, HostData};
 use crate::ops::constant::constant;
 use crate::ops::shape::shifted;
 use crate::ops::{check_axes, join};
+use crate::stablehlo::{Emitter, Operand, signature};
 use crate::trace::Tensor;
 
 /// How an array, the windows in it and their positions belong together. There are three arrays: the one that the
@@ -184,6 +187,23 @@ impl Windows {
         let entries: String = names.into_iter().zip(lists).filter_map(entry).collect();
         format!("{entries}index_vector_dim = {}", indices.ndim() - 1)
     }
+}
+
+/// Operands of which those from `first` on are positions, with positions in u32 widened: XLA's compiler takes the upper half of
+/// their constants for negative numbers.
+pub(crate) fn with_signed_positions(
+    emitter: &mut Emitter,
+    operands: &[Operand],
+    positions: Range<usize>,
+) -> Vec<Operand> {
+    let mut operands = operands.to_vec();
+    for operand in operands[positions].iter_mut().filter(|operand| operand.ty.dtype == DType::U32) {
+        let wide = TensorType::new(DType::I64, operand.ty.shape.clone());
+        let types = signature(std::slice::from_ref(operand), std::slice::from_ref(&wide));
+        let name = emitter.op(&format!("stablehlo.convert {} : {types}", operand.name));
+        *operand = Operand { name, ty: wide };
+    }
+    operands
 }
 
 /// Positions as i64, whatever their type.

@@ -1,7 +1,7 @@
 //! What random programs have found in XLA, each as the smallest program that shows it.
 
 use tandem_compile::pjrt::Device;
-use tandem_compile::{Conv, HostArray, Padding, Tensor, jit, scalar};
+use tandem_compile::{Conv, HostArray, Padding, Tensor, concatenate, jit, scalar};
 
 /// XLA's compiler divides constants by themselves, and zero by zero ended the process (SIGFPE): see
 /// `docs/notes/constant-division-by-zero.md`. The lowering of integer division takes a zero out of its way.
@@ -118,4 +118,45 @@ fn a_constant_between_nan_is_nan() {
     });
     let found: (f64, f64, f64) = program.on(&device).call(()).unwrap_or_else(|error| panic!("{error}"));
     assert!(found.0.is_nan() && found.1.is_nan() && found.2.is_nan(), "{found:?}");
+}
+
+/// XLA's compiler takes a constant position above i32::MAX for a negative one: see
+/// `docs/notes/large-unsigned-positions.md`. The lowering widens positions in u32.
+#[test]
+fn a_large_unsigned_position_is_beyond_the_end() {
+    let device = Device::cpu().unwrap_or_else(|error| panic!("{error}"));
+    let x = HostArray::new([3], vec![1f32, 2.0, 3.0]).unwrap_or_else(|error| panic!("{error}"));
+    let all = |x: &Tensor, at: &Tensor| {
+        let one = scalar(9f32).reshape([1]);
+        let places = at.reshape([1]);
+        concatenate(
+            &[
+                &x.dynamic_slice(&[at], [1]),
+                &x.dynamic_update_slice(&one, &[at]),
+                &x.take(&places, 0),
+                &x.scatter_add(&places, &one, 0),
+            ],
+            0,
+        )
+    };
+    let constant = jit(move |x: Tensor| all(&x, &scalar(u32::MAX))).on(&device);
+    let running = jit(move |(x, at): (Tensor, Tensor)| all(&x, &at)).on(&device);
+    let lowered = running.lower((&x, u32::MAX)).unwrap_or_else(|error| panic!("{error}"));
+    let expected = lowered.graph().eval(&[x.clone(), HostArray::scalar(u32::MAX)]);
+    let expected = expected.unwrap_or_else(|error| panic!("{error}")).swap_remove(0);
+    let found: HostArray = constant.call(&x).unwrap_or_else(|error| panic!("{error}"));
+    let run: HostArray = running.call((&x, u32::MAX)).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((&found.to_f64(), &run.to_f64()), (&expected.to_f64(), &expected.to_f64()));
+    assert_eq!(expected.to_f64()[..4], [3.0, 1.0, 2.0, 9.0]);
+}
+
+/// XLA's CPU plugin reads positions from the array that it adds to, where the two are one: see
+/// `docs/notes/positions-that-are-the-array.md`. The lowering keeps them apart.
+#[test]
+fn positions_that_are_the_array_are_those_before_the_first_addition() {
+    let device = Device::cpu().unwrap_or_else(|error| panic!("{error}"));
+    let added = jit(|x: Tensor| x.scatter_add(&x, &x, 1)).on(&device);
+    let x = HostArray::new([1, 5], vec![1, 2, 1 << 20, 3, 2]).unwrap_or_else(|error| panic!("{error}"));
+    let found: HostArray = added.call(&x).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(found.to_f64(), [1.0, 3.0, 1048580.0, 6.0, 2.0]);
 }
