@@ -37,12 +37,12 @@ pub struct Yardstick {
 }
 
 impl Yardstick {
-    /// From `runs` runs with errors of up to `units` units in the last place.
+    /// From `runs` runs with errors of up to `units` units in the last place, and one in which near numbers are equal.
     pub fn new(graph: &Graph, arguments: &[HostArray], runs: u64, units: f64) -> Result<Self, String> {
         let values = graph.eval(arguments).map_err(|error| error.to_string())?;
         let mut spread: Vec<Vec<f64>> = values.iter().map(|v| vec![0.0; v.len()]).collect();
-        for run in 0..runs {
-            let disturbed = Noise::new(run + 1, units).eval(graph, arguments);
+        for noise in (0..runs).map(|run| Noise::new(run + 1, units)).chain([Noise::coarse()]) {
+            let disturbed = { noise }.eval(graph, arguments);
             for ((spread, value), other) in spread.iter_mut().zip(&values).zip(&disturbed) {
                 widen(spread, value, other);
             }

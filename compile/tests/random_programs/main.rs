@@ -2,7 +2,8 @@
 //! problems at once against each alone. What disagrees is printed as the smallest program that still does.
 //!
 //! `TANDEM_PROGRAMS` sets how many programs are drawn, `TANDEM_SEED` from which seed; `cargo xtask fuzz` sets both.
-//! With `TANDEM_COMPILED=n` only one in n is compiled, and the others are left to the interpreter, which is fast.
+//! With `TANDEM_COMPILED=n` only one in n is compiled, and the others are left to the interpreter, which is fast. With
+//! `TANDEM_FROM=n` the first n programs of each part are drawn and not checked: where a run goes on after a mend.
 
 mod arrange;
 mod checks;
@@ -22,7 +23,7 @@ mod steps;
 mod values;
 mod writer;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
@@ -84,7 +85,8 @@ fn enough_is_judged(stats: &Stats) {
 
 fn part(at: u64) {
     let count = number("TANDEM_PROGRAMS", PROGRAMS).div_ceil(PARTS);
-    let every = number("TANDEM_COMPILED", 1);
+    let (every, from) = (number("TANDEM_COMPILED", 1), number("TANDEM_FROM", 0));
+    let drawn = Cell::new(0);
     let seed = number("TANDEM_SEED", 1) * PARTS + at;
     let config = Config {
         cases: u32::try_from(count).unwrap_or(u32::MAX),
@@ -103,6 +105,10 @@ fn part(at: u64) {
     let current =
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("random_program_{}_{at}.txt", std::process::id()));
     let found = runner.run(&programs(), |program| {
+        drawn.set(drawn.get() + 1);
+        if drawn.get() <= from {
+            return Ok(());
+        }
         fs::write(&current, format!("{}\n{program:?}\n", checks::text(&program)))
             .map_err(|error| TestCaseError::fail(error.to_string()))?;
         let before = failed.borrow().clone();

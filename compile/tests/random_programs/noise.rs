@@ -9,8 +9,15 @@ use crate::values::Stream;
 /// A graph run with errors.
 pub struct Noise {
     stream: Stream,
-    /// The largest error, in units in the last place.
-    units: f64,
+    errors: Errors,
+}
+
+/// What rounding does to a number.
+enum Errors {
+    /// Anything up to so many units in the last place.
+    Random(f64),
+    /// Its last three bits are rounded away: numbers that rounding alone keeps apart become equal.
+    Coarse,
 }
 
 /// A value, and whether it depends on anything rounded.
@@ -70,7 +77,13 @@ fn rounding(kind: Kind) -> Rounding {
 
 impl Noise {
     pub fn new(seed: u64, units: f64) -> Self {
-        Self { stream: Stream::new(seed), units }
+        Self { stream: Stream::new(seed), errors: Errors::Random(units) }
+    }
+
+    /// Errors that make what is nearly equal equal, as the mean of equal numbers is in one order of summation and not in
+    /// another.
+    pub fn coarse() -> Self {
+        Self { stream: Stream::new(0), errors: Errors::Coarse }
     }
 
     /// The results of a graph with errors in them.
@@ -141,6 +154,10 @@ impl Noise {
             .map(|array| match rounding {
                 Rounding::None if !narrowed => Number { array, rounded },
                 _ if exact => Number { array, rounded },
+                Rounding::Sums => {
+                    let disturbed = self.disturbed(array);
+                    Number { array: self.resigned(disturbed), rounded: true }
+                }
                 _ => Number { array: self.disturbed(array), rounded: true },
             })
             .collect()
@@ -193,13 +210,37 @@ impl Noise {
         carry.iter().cloned().chain(stacks).collect()
     }
 
+    /// Zeros of either sign: whether a sum of -0 is one depends on what it is added to first.
+    fn resigned(&mut self, array: HostArray) -> HostArray {
+        let mut sign = || if self.stream.unit() < 0.5 { -1.0 } else { 1.0 };
+        match array.data() {
+            HostData::F64(v) => {
+                let values = v.iter().map(|&x| if x == 0.0 { 0f64.copysign(sign()) } else { x }).collect();
+                HostArray::new(array.shape(), values).unwrap()
+            }
+            HostData::F32(v) => {
+                let values = v.iter().map(|&x| if x == 0.0 { 0f32.copysign(sign() as f32) } else { x }).collect();
+                HostArray::new(array.shape(), values).unwrap()
+            }
+            _ => array,
+        }
+    }
+
     fn disturbed(&mut self, array: HostArray) -> HostArray {
         let eps = 2.0 * array.dtype().unit_roundoff();
-        let mut factor = || 1.0 + eps * self.units * (2.0 * self.stream.unit() - 1.0);
+        let Self { stream, errors } = self;
+        let mut moved = |x: f64, coarse: f64| match *errors {
+            Errors::Random(units) => x * (1.0 + eps * units * (2.0 * stream.unit() - 1.0)),
+            Errors::Coarse => coarse,
+        };
         match array.data() {
-            HostData::F64(v) => HostArray::new(array.shape(), v.iter().map(|x| x * factor()).collect()).unwrap(),
+            HostData::F64(v) => {
+                let coarse = |x: f64| if x.is_finite() { f64::from_bits((x.to_bits() + 4) & !7) } else { x };
+                HostArray::new(array.shape(), v.iter().map(|&x| moved(x, coarse(x))).collect()).unwrap()
+            }
             HostData::F32(v) => {
-                let values = v.iter().map(|&x| (f64::from(x) * factor()) as f32).collect();
+                let coarse = |x: f32| if x.is_finite() { f32::from_bits((x.to_bits() + 4) & !7) } else { x };
+                let values = v.iter().map(|&x| moved(x.into(), coarse(x).into()) as f32).collect();
                 HostArray::new(array.shape(), values).unwrap()
             }
             _ => array,
