@@ -20,6 +20,7 @@ cargo xtask bench    speed side by side with JAX on the same plugin and on jaxli
 cargo xtask coverage which share of the primitives' and transforms' lines the tests reach (needs rustup's llvm-tools)
 cargo xtask lapack   the judge by LAPACK alone, with the system's OpenBLAS (installed with apt where it is missing)
 cargo xtask fuzz     random programs, compiled against interpreted: [--programs N] (10000) [--seed S] (1)
+                     [--from N] (0: of each quarter, the first that is checked)
 cargo xtask targets  every factorization compiled for TPU v5e and H200, of which none need be there: [tpu] [cuda] [--n N]";
 
 fn main() -> ExitCode {

@@ -5,7 +5,8 @@ use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt::factor::{cholesky_in_place, cholesky_in_place_scratch};
 use tandem_compile::native::{Call, HostKernel};
 
-use super::problems::{Problem, Size, each, write};
+use super::layout::write;
+use super::problems::{Problem, Size, each};
 use super::{Number, by_dtype};
 
 pub(super) struct Cholesky;

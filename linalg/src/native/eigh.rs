@@ -6,7 +6,8 @@ use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_
 use faer::{Mat, Par};
 use tandem_compile::native::{Call, HostKernel};
 
-use super::problems::{Problem, Size, each, scaled, write};
+use super::layout::write;
+use super::problems::{Problem, Size, each, scaled};
 use super::{Number, by_dtype};
 
 /// Eigenvalues and eigenvectors.

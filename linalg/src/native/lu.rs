@@ -2,10 +2,11 @@
 
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::lu::partial_pivoting::factor::{lu_in_place, lu_in_place_scratch};
-use faer::{Mat, MatRef, Par};
-use tandem_compile::native::{Call, HostKernel, parallelism};
+use faer::{Mat, Par};
+use tandem_compile::native::{Call, HostKernel};
 
-use super::problems::{Size, write};
+use super::layout::{columns_of, write};
+use super::problems::{Size, threads};
 use super::{Number, by_dtype};
 
 pub(super) struct Lu;
@@ -21,7 +22,7 @@ impl HostKernel for Lu {
 fn lu<T: Number>(call: &mut Call<'_>) -> Result<(), String> {
     let Size { problems, m, n } = Size::of(call, 0)?;
     let (a, factors, permutations) = (call.argument::<T>(0)?, call.result::<T>(0)?, call.result::<i32>(1)?);
-    let par = parallelism(m * n * m.min(n));
+    let par = threads(m * n * m.min(n));
     for at in 0..problems {
         let matrix = at * m * n..(at + 1) * m * n;
         let (a, factors) = (&a[matrix.clone()], &mut factors[matrix]);
@@ -42,7 +43,7 @@ fn in_order(permutation: &mut [i32]) {
 }
 
 fn factor<T: Number>(a: &[T], (m, n): (usize, usize), factors: &mut [T], permutation: &mut [i32], par: Par) {
-    let mut matrix = MatRef::from_row_major_slice(a, m, n).to_owned();
+    let mut matrix = columns_of(a, m, n);
     let (mut forward, mut inverse) = (vec![0u32; m], vec![0u32; m]);
     let mut buffer = MemBuffer::new(lu_in_place_scratch::<u32, T>(m, n, par, Default::default()));
     let stack = MemStack::new(&mut buffer);
@@ -50,7 +51,7 @@ fn factor<T: Number>(a: &[T], (m, n): (usize, usize), factors: &mut [T], permuta
     // faer divides by a zero pivot; a pivot can only be zero, or have become NaN by one, in a singular matrix.
     let singular = (0..m.min(n)).any(|k| matrix[(k, k)] == T::zero_impl() || !matrix[(k, k)].is_number());
     if singular {
-        matrix = MatRef::from_row_major_slice(a, m, n).to_owned();
+        matrix = columns_of(a, m, n);
         forward = passing_over_zeros(&mut matrix);
     }
     write(factors, matrix.as_ref());

@@ -3,6 +3,7 @@
 //! Each kernel takes problems `[..., m, n]`, row-major, and gives what the graph of the same name gives: the same shapes, the
 //! same triangles read, NaN everywhere where what is read is not finite.
 
+mod layout;
 mod problems;
 
 mod cholesky;

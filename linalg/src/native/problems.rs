@@ -1,10 +1,15 @@
 //! Many problems in one call: which belong together, and which threads work on what.
 
-use faer::{Mat, MatRef, Par};
+use faer::{Mat, Par};
 use rayon::prelude::*;
 use tandem_compile::native::{Call, parallelism};
 
 use super::Number;
+use super::layout::columns_of;
+
+/// The multiplications from which on one factorization is worth several threads: faer's wait for each other at every column or
+/// panel. On 2 cores, qr of 256 x 256 takes a quarter of the time on one of them, svd and eigh of 512 x 512 as long.
+const LARGE: usize = 1 << 28;
 
 /// One problem: the matrix, column-major as faer's algorithms want it, and the places of its `N` results.
 pub(super) struct Problem<'a, T, const N: usize> {
@@ -12,6 +17,11 @@ pub(super) struct Problem<'a, T, const N: usize> {
     pub results: [&'a mut [T]; N],
     /// The threads to be used.
     pub par: Par,
+}
+
+/// The threads for one factorization of so many multiplications.
+pub(super) fn threads(work: usize) -> Par {
+    if work < LARGE { Par::Seq } else { parallelism(work) }
 }
 
 /// How many matrices of which size.
@@ -44,30 +54,23 @@ pub(super) fn each<T: Number, const N: usize>(
     solve: impl Fn(Problem<'_, T, N>) + Sync,
 ) {
     let one = |at: usize, mut results: [&mut [T]; N], par: Par| {
-        let matrix = MatRef::from_row_major_slice(&arguments[at * m * n..][..m * n], m, n);
-        let good = (0..m).all(|i| (0..n).all(|j| !is_read(i, j) || matrix[(i, j)].is_number()));
-        match good {
-            true => solve(Problem { matrix: flushed(matrix), results, par }),
+        let rows = &arguments[at * m * n..][..m * n];
+        let is_good = |(i, row): (usize, &[T])| row.iter().enumerate().all(|(j, x)| !is_read(i, j) || x.is_number());
+        match rows.chunks(n.max(1)).enumerate().all(is_good) {
+            true => solve(Problem { matrix: columns_of(rows, m, n), results, par }),
             false => results.iter_mut().for_each(|result| result.fill(T::nan_impl())),
         }
     };
     let pieces = split(results, problems).enumerate();
-    match parallelism(m * n * m.min(n)) {
-        // Where a problem is worth one thread, many problems are worth several.
-        Par::Seq if !matches!(parallelism(problems * m * n * m.min(n)), Par::Seq) => {
-            let pieces: Vec<_> = pieces.collect();
-            pieces.into_par_iter().for_each(|(at, results)| one(at, results, Par::Seq));
-        }
-        par => pieces.for_each(|(at, results)| one(at, results, par)),
+    let work = m * n * m.min(n);
+    let par = threads(work);
+    // Where a problem is worth one thread, many problems are worth several.
+    if problems > 1 && matches!(par, Par::Seq) && !matches!(parallelism(problems * work), Par::Seq) {
+        let pieces: Vec<_> = pieces.collect();
+        pieces.into_par_iter().for_each(|(at, results)| one(at, results, Par::Seq));
+    } else {
+        pieces.for_each(|(at, results)| one(at, results, par));
     }
-}
-
-fn flushed<T: Number>(matrix: MatRef<'_, T>) -> Mat<T> {
-    let mut flushed = matrix.to_owned();
-    for j in 0..flushed.ncols() {
-        flushed.col_as_slice_mut(j).iter_mut().for_each(|x| *x = x.flushed());
-    }
-    flushed
 }
 
 /// The results of each problem.
@@ -82,12 +85,6 @@ fn split<T, const N: usize>(results: [&mut [T]; N], problems: usize) -> impl Ite
             first
         })
     })
-}
-
-/// Writes a matrix row by row.
-pub(super) fn write<T: Number>(result: &mut [T], matrix: MatRef<'_, T>) {
-    let (rows, cols) = (matrix.nrows(), matrix.ncols());
-    faer::MatMut::from_row_major_slice_mut(result, rows, cols).copy_from(matrix);
 }
 
 /// Divides the matrix by a power of two that brings its largest element to [1, 2), so that no square of an element

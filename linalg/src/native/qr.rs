@@ -9,7 +9,8 @@ use faer::linalg::householder::{
 use faer::linalg::qr::no_pivoting::factor::{qr_in_place, qr_in_place_scratch, recommended_block_size};
 use tandem_compile::native::{Call, HostKernel};
 
-use super::problems::{Problem, Size, each, write};
+use super::layout::write;
+use super::problems::{Problem, Size, each};
 use super::{Number, by_dtype};
 
 /// Reduced, or with a square Q.

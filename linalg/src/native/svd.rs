@@ -6,7 +6,8 @@ use faer::linalg::svd::{ComputeSvdVectors, svd as decomposed, svd_scratch};
 use faer::{Mat, Par};
 use tandem_compile::native::{Call, HostKernel};
 
-use super::problems::{Problem, Size, each, scaled, write};
+use super::layout::write;
+use super::problems::{Problem, Size, each, scaled};
 use super::{Number, by_dtype};
 
 /// Thin, or with square U and V.
