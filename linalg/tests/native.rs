@@ -153,3 +153,14 @@ fn extremes_and_empty_batches() {
     let none = run(&program, &HostArray::from_fn([0, 4, 4], |_| 1.0));
     assert_eq!(none[0].shape(), [0, 4, 4]);
 }
+
+/// As by the rest of a program on the CPU.
+#[test]
+fn subnormal_numbers_are_read_as_zeros() {
+    let all = native(|x| [triple(svd(&x)), pair(eigh(&x)), pair(qr(&x)), triple(lu(&x))].concat());
+    for kind in gallery::SUBNORMAL {
+        for a in [DType::F32, DType::F64].into_iter().filter_map(|dtype| kind.array(9, 9, dtype)) {
+            assert_eq!(run(&all, &a), run(&all, &a.flushed()), "{}", kind.name);
+        }
+    }
+}
