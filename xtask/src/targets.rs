@@ -1,4 +1,4 @@
-//! `cargo xtask targets`: every function of linear algebra compiled for hardware that is not there.
+//! `cargo xtask targets`: every function of linear algebra and every algorithm compiled for hardware that is not there.
 
 use std::process::{Command, ExitCode, Stdio};
 use std::thread::sleep;
@@ -21,7 +21,7 @@ pub fn run(arguments: &[&str]) -> ExitCode {
         return ExitCode::from(2);
     }
     let targets = if targets.is_empty() { &["tpu", "cuda"] } else { targets };
-    let example = ["build", "--release", "--package", "tandem-linalg", "--example", "targets"];
+    let example = ["build", "--release", "--package", "tandem-algos", "--example", "targets"];
     let mut good = build() && succeeds(cargo(&example));
     for target in targets.iter().filter(|_| good) {
         if !succeeds(program(tandem(), &["plugins", "install", target, "--yes"])) {

@@ -2,6 +2,7 @@
 
 use std::ffi::c_char;
 
+use super::discovery::Environment;
 use super::executable::COMPILE_OPTIONS;
 use super::plugin::Plugin;
 use super::raw::{self, named_value};
@@ -15,6 +16,19 @@ pub struct Topology {
 }
 
 impl Topology {
+    /// What stands for a kind of device where there is none: four TPU v5e for `tpu`, an H200 for `cuda` (`h200.txt` is the card
+    /// as XLA describes it). libtpu asks the network which machine this is unless `TPU_SKIP_MDS_QUERY` is 1.
+    ///
+    /// # Errors
+    /// When there is no plugin of that name, or it cannot describe this.
+    pub fn typical(device: &str) -> Result<Self> {
+        let plugin = Plugin::open(Environment::current().locate(device)?.path)?;
+        match device {
+            "tpu" => Self::new(plugin, "v5e:2x2", &[]),
+            _ => Self::new(plugin, "", &[("topology", "1x1x1"), ("target_config", include_str!("h200.txt"))]),
+        }
+    }
+
     /// The hardware that `plugin` knows by `name`, such as `v5e:2x2` for TPUs, with options of the plugin's own: for CUDA
     /// `topology` and `target_config`, and an empty name.
     ///

@@ -1,10 +1,17 @@
 //! Everything that linalg has, of a square matrix and two right-hand sides.
 
-use tandem_compile::{DType, Tensor, iota, random};
+use tandem_compile::{DType, Graph, Result, Tensor, TensorType, iota, random, trace};
 use tandem_linalg::sparse::{Sparse, spmm, spmv};
 use tandem_linalg::{self as linalg, Norm};
 
-/// What is compiled, by name; `a` is `[n, n]` and `b` is `[n, 2]`.
+/// The program of a function for matrices of n rows.
+pub fn graph(name: &str, n: usize, dtype: DType) -> Option<Result<Graph>> {
+    let types = [TensorType::new(dtype, [n, n]), TensorType::new(dtype, [n, 2])];
+    let &(_, function) = FUNCTIONS.iter().find(|(known, _)| *known == name)?;
+    Some(trace(|(a, b): (Tensor, Tensor)| function(&a, &b), &types))
+}
+
+/// By name; `a` is `[n, n]` and `b` is `[n, 2]`.
 pub const FUNCTIONS: &[(&str, fn(&Tensor, &Tensor) -> Vec<Tensor>)] = &[
     ("qr", |a, _| <[_; 2]>::from(linalg::qr(a)).into()),
     ("qr_full", |_, b| <[_; 2]>::from(linalg::qr_full(b)).into()),
