@@ -42,6 +42,11 @@ impl Width {
         usize::try_from(self.dilated(size) + i128::from(self.low) + i128::from(self.high)).ok()
     }
 
+    /// The same, with nothing cut off.
+    fn uncut(self) -> Self {
+        Self { low: self.low.max(0), high: self.high.max(0), ..self }
+    }
+
     /// The element of an axis of `size` that stands at position `at` of the padded one, if one does.
     fn source(self, at: usize, size: usize) -> Option<usize> {
         let (from, step) = (at as i128 - i128::from(self.low), self.interior as i128 + 1);
@@ -96,12 +101,27 @@ impl Primitive for Pad {
     }
 
     fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
-        let list = |side: fn(&Width) -> i64| join(&self.0.iter().map(side).collect::<Vec<_>>());
-        let (low, high) = (list(|w| w.low), list(|w| w.high));
-        let interior = join(&self.0.iter().map(|w| w.interior).collect::<Vec<_>>());
-        let types = signature(inputs, outputs);
-        let widths = format!("low = [{low}], high = [{high}], interior = [{interior}]");
-        vec![emitter.op(&format!("stablehlo.pad {}, {widths} : {types}", names(inputs)))]
+        // What is cut off is so by an operation of its own: XLA folds a padding that does both into a window in the wrong order.
+        let sizes = &inputs[0].ty.shape;
+        let list = |width: &dyn Fn(&Width, usize) -> i64| -> Vec<i64> {
+            self.0.iter().zip(sizes).map(|(w, &size)| width(w, size)).collect()
+        };
+        let (low, high) = (list(&|w, _| w.low.max(0)), list(&|w, _| w.high.max(0)));
+        let interior = list(&|w, size| if size > 1 { w.interior as i64 } else { 0 });
+        let whole: Vec<usize> =
+            self.0.iter().zip(sizes).map(|(w, &size)| w.uncut().padded(size).unwrap_or(0)).collect();
+        let whole = Operand { name: String::new(), ty: outputs[0].with_shape(whole) };
+        let types = signature(inputs, std::slice::from_ref(&whole.ty));
+        let widths = format!("low = [{}], high = [{}], interior = [{}]", join(&low), join(&high), join(&interior));
+        let padded = emitter.op(&format!("stablehlo.pad {}, {widths} : {types}", names(inputs)));
+        if whole.ty == outputs[0] {
+            return vec![padded];
+        }
+        let start = |w: &Width| (-w.low).max(0) as usize;
+        let ranges: Vec<String> =
+            self.0.iter().zip(&outputs[0].shape).map(|(w, size)| format!("{}:{}", start(w), start(w) + size)).collect();
+        let types = signature(&[whole], outputs);
+        vec![emitter.op(&format!("stablehlo.slice {padded} [{}] : {types}", ranges.join(", ")))]
     }
 
     fn jvp(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {

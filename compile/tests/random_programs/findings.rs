@@ -1,7 +1,7 @@
 //! What random programs have found in XLA, each as the smallest program that shows it.
 
 use tandem_compile::pjrt::Device;
-use tandem_compile::{Conv, HostArray, Padding, Tensor, concatenate, jit, scalar};
+use tandem_compile::{Conv, HostArray, Padding, Tensor, Window, concatenate, jit, scalar};
 
 /// XLA's compiler divides constants by themselves, and zero by zero ended the process (SIGFPE): see
 /// `docs/notes/constant-division-by-zero.md`. The lowering of integer division takes a zero out of its way.
@@ -159,4 +159,18 @@ fn positions_that_are_the_array_are_those_before_the_first_addition() {
     let x = HostArray::new([1, 5], vec![1, 2, 1 << 20, 3, 2]).unwrap_or_else(|error| panic!("{error}"));
     let found: HostArray = added.call(&x).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(found.to_f64(), [1.0, 3.0, 1048580.0, 6.0, 2.0]);
+}
+
+/// XLA's CPU plugin sums what padding has cut off: see `docs/notes/padding-under-windows.md`. The lowering cuts off in an
+/// operation of its own.
+#[test]
+fn a_window_does_not_see_what_padding_has_cut_off() {
+    let device = Device::cpu().unwrap_or_else(|error| panic!("{error}"));
+    let sums = |x: Tensor| {
+        let padded = x.pad(0.0, &[(0, 2, 0), (2, -1, 1)]);
+        padded.window_sums(Window { dilation: vec![2, 2], ..Window::new([3, 3], [1, 2], [(2, 2), (2, 2)]) })
+    };
+    let x = HostArray::new([1, 1], vec![7.0]).unwrap_or_else(|error| panic!("{error}"));
+    let found: HostArray = jit(sums).on(&device).call(&x).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((found.shape(), found.to_f64()), (&[3, 1][..], vec![0.0; 3]));
 }
