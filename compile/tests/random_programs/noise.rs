@@ -145,7 +145,7 @@ impl Noise {
         if matches!(op.kind(), Kind::Convolution | Kind::Cholesky | Kind::TriangularSolve)
             && used.iter().any(|x| x.first_nonfinite().is_some())
         {
-            return types.iter().map(|ty| Number { array: unknown(ty), rounded: true }).collect();
+            return types.iter().map(|ty| Number { array: self.unknown(ty), rounded: true }).collect();
         }
         let narrowed = op.kind() == Kind::Convert && rounded;
         let exact = !rounded && is_exact(op.kind(), &used, &outputs);
@@ -210,6 +210,18 @@ impl Noise {
         carry.iter().cloned().chain(stacks).collect()
     }
 
+    /// Anything: numbers of any size and either sign, which are near to nothing that is found, and not NaN, which could be it.
+    fn unknown(&mut self, ty: &TensorType) -> HostArray {
+        let mut any = || {
+            let sign = if self.stream.unit() < 0.5 { -1.0 } else { 1.0 };
+            sign * 10f64.powf(60.0 * self.stream.unit() - 30.0)
+        };
+        match ty.dtype {
+            DType::F32 => HostArray::from_fn(ty.shape.clone(), |_| any() as f32),
+            _ => HostArray::from_fn(ty.shape.clone(), |_| any()),
+        }
+    }
+
     /// Zeros of either sign: whether a sum of -0 is one depends on what it is added to first.
     fn resigned(&mut self, array: HostArray) -> HostArray {
         let mut sign = || if self.stream.unit() < 0.5 { -1.0 } else { 1.0 };
@@ -245,14 +257,6 @@ impl Noise {
             }
             _ => array,
         }
-    }
-}
-
-/// NaN everywhere.
-fn unknown(ty: &TensorType) -> HostArray {
-    match ty.dtype {
-        DType::F32 => HostArray::from_fn(ty.shape.clone(), |_| f32::NAN),
-        _ => HostArray::from_fn(ty.shape.clone(), |_| f64::NAN),
     }
 }
 
