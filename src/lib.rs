@@ -28,6 +28,7 @@
 //! them all, the files they read and write, and the command line.
 
 pub mod cli;
+pub mod code;
 pub mod files;
 pub mod fit;
 pub mod install;
@@ -41,7 +42,9 @@ pub use tandem_verify as verify;
 
 /// What most programs need.
 pub mod prelude {
+    pub use crate::code::{Encode, SparseCodes};
     pub use crate::fit::{Factorization, Fit};
+    pub use tandem_algos::pursuit::{Pursuit, Route, Selection};
     pub use tandem_algos::snmf::{Init, Snmf};
     pub use tandem_compile::pjrt::{Buffer, Device};
     pub use tandem_compile::{

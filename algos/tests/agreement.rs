@@ -1,5 +1,7 @@
 //! Every algorithm agrees with its reference on the CPU plugin, in both precisions.
 
+use tandem_algos::pursuit::Method;
+use tandem_algos::pursuit::subject::PursuitSubject;
 use tandem_algos::snmf::subject::SnmfSubject;
 use tandem_algos::snmf::transform::TransformSubject;
 use tandem_compile::DType;
@@ -32,4 +34,34 @@ fn snmf_transform_agrees_in_f32() {
 #[test]
 fn snmf_transform_agrees_in_f64() {
     agrees(TransformSubject, DType::F64, "tests/regressions/snmf-transform-f64.txt");
+}
+
+#[test]
+fn matching_pursuit_agrees_in_f32() {
+    agrees(PursuitSubject(Method::Mp), DType::F32, "tests/regressions/mp-f32.txt");
+}
+
+#[test]
+fn matching_pursuit_agrees_in_f64() {
+    agrees(PursuitSubject(Method::Mp), DType::F64, "tests/regressions/mp-f64.txt");
+}
+
+#[test]
+fn orthogonal_matching_pursuit_agrees_in_f32() {
+    agrees(PursuitSubject(Method::Omp), DType::F32, "tests/regressions/omp-f32.txt");
+}
+
+#[test]
+fn orthogonal_matching_pursuit_agrees_in_f64() {
+    agrees(PursuitSubject(Method::Omp), DType::F64, "tests/regressions/omp-f64.txt");
+}
+
+#[test]
+fn gradient_pursuit_agrees_in_f32() {
+    agrees(PursuitSubject(Method::Gp), DType::F32, "tests/regressions/gp-f32.txt");
+}
+
+#[test]
+fn gradient_pursuit_agrees_in_f64() {
+    agrees(PursuitSubject(Method::Gp), DType::F64, "tests/regressions/gp-f64.txt");
 }

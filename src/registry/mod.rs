@@ -2,8 +2,10 @@
 
 mod operation;
 mod parameters;
+mod pursuit;
 mod snmf;
 
+use tandem_algos::pursuit::Method;
 use tandem_compile::{DType, Element, Graph, HostArray, Lowering, Result, Tensor, TensorType, trace};
 use tandem_linalg::operation::Operation;
 use tandem_verify::{Backend, Certificate, Options, Outcome, Real, Values};
@@ -147,6 +149,9 @@ pub fn algorithms() -> &'static [&'static dyn Algorithm] {
     &[
         &snmf::Factorize,
         &snmf::Transform,
+        &pursuit::Pursue(Method::Mp),
+        &pursuit::Pursue(Method::Omp),
+        &pursuit::Pursue(Method::Gp),
         &Linear(Operation::Qr),
         &Linear(Operation::Lu),
         &Linear(Operation::Cholesky),

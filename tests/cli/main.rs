@@ -6,6 +6,7 @@ mod export;
 mod garbage;
 mod inputs;
 mod linalg;
+mod pursuit;
 mod refused;
 mod runs;
 mod status;

@@ -19,7 +19,7 @@ pub fn install() -> bool {
         return true;
     }
     let packages: Vec<&str> = wanted.lines().collect();
-    println!("downloading {} through pip (about 150 MB) into {}", packages.join(", "), folder().display());
+    println!("downloading {} through pip (about 200 MB) into {}", packages.join(", "), folder().display());
     let _ = std::fs::remove_dir_all(folder());
     let into = folder().display().to_string();
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", &into, "-r", REQUIREMENTS];

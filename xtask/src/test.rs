@@ -84,6 +84,9 @@ pub fn run() -> ExitCode {
     };
     let absent = no_plugin.or(no_peers);
     parts.run("semi-NMF against numpy", absent, || succeeds(peers::python(&["tests/peers/snmf_numpy.py"])));
+    parts.run("matching pursuit against scikit-learn", absent, || {
+        succeeds(peers::python(&["tests/peers/pursuit_sklearn.py"]))
+    });
     parts.run("exported programs in JAX's client, same plugin", absent, || {
         succeeds(peers::python(&["tests/peers/jax_client.py", "plugin"]))
     });

@@ -1,0 +1,132 @@
+"""The pursuits' speed: omp beside scikit-learn's orthogonal_mp_gram, mp beside the same steps under jax.jit; interleaved, medians.
+
+Takes where JAX runs: `plugin`, the plugin that tandem uses, or `jaxlib`, its own newer XLA. Both programs, ours as exported, are
+run by JAX's client with arguments and results on the device.
+"""
+
+import os
+import statistics
+import sys
+import time
+
+import peers
+
+platform = sys.argv[1]
+if platform == "plugin":
+    os.environ["PJRT_NAMES_AND_LIBRARY_PATHS"] = f"xla_cpu:{peers.cpu_plugin()}"
+    os.environ["JAX_PLATFORMS"] = "xla_cpu"
+else:
+    os.environ["JAX_PLATFORMS"] = "cpu"
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+ROUNDS = int(os.environ.get("ROUNDS", "11"))
+P, D, STEPS = 2048, 512, 50
+jax.config.update("jax_default_matmul_precision", "highest")
+
+
+def matching_pursuit(x, dictionary):
+    """The residual route as one writes it in JAX, with everything that tandem gives: codes, choices, norms, counts."""
+    batch, rows = x.shape[0], jnp.arange(x.shape[0])
+    sizes = jnp.linalg.norm(dictionary, axis=1)
+    atoms = dictionary / sizes[:, None]
+    norm = jnp.linalg.norm(x, axis=1)
+    goal = 16 * 2.0**-24 * norm
+
+    def step(n, state):
+        r, codes, support, norms, count, going = state
+        scores = r @ atoms.T
+        at = jnp.argmax(jnp.abs(scores), axis=1)
+        c = jnp.take_along_axis(scores, at[:, None], axis=1)[:, 0]
+        going = going & (c != 0)
+        c = jnp.where(going, c, 0)
+        r = r - c[:, None] * atoms[at]
+        norm = jnp.linalg.norm(r, axis=1)
+        support = support.at[n].set(jnp.where(going, at, -1))
+        return r, codes.at[rows, at].add(c), support, norms.at[n + 1].set(norm), count + going, going & (norm > goal)
+
+    zeros = jnp.zeros((STEPS + 1, batch), x.dtype).at[0].set(norm)
+    support = jnp.full((STEPS, batch), -1)
+    start = (x, jnp.zeros((batch, P), x.dtype), support, zeros, jnp.zeros(batch, jnp.int32), norm > goal)
+    _, codes, support, norms, count, _ = lax.fori_loop(0, STEPS, step, start)
+    return codes / sizes, support.T, norms.T, count
+
+
+def timed(f, *arguments):
+    start = time.perf_counter()
+    jax.block_until_ready(f(*arguments))
+    return 1e3 * (time.perf_counter() - start)
+
+
+def interleaved(contestants):
+    """Times of every contestant, a call each per round."""
+    for call in contestants.values():
+        call()
+    times = {name: [] for name in contestants}
+    for _ in range(ROUNDS):
+        for name, call in contestants.items():
+            times[name].append(call())
+    return {name: (statistics.median(values), min(values)) for name, values in times.items()}
+
+
+def exported(method, x, dictionary, k, route):
+    types = {"x": f"f32[{x.shape[0]},{x.shape[1]}]", "dictionary": f"f32[{dictionary.shape[0]},{dictionary.shape[1]}]"}
+    return peers.load(peers.export(method, types, {"k": k, "route": route}))
+
+
+def problem(batch, d, p, seed):
+    rng = np.random.default_rng(seed)
+    return [rng.standard_normal(shape).astype(np.float32) for shape in ((batch, d), (p, d))]
+
+
+def against_scikit_learn():
+    from sklearn.linear_model import orthogonal_mp_gram
+
+    batch, d, p, k = 4096, 64, 256, 8
+    x, dictionary = problem(batch, d, p, 1)
+    dictionary /= np.linalg.norm(dictionary, axis=1, keepdims=True)
+    gram, products = dictionary @ dictionary.T, dictionary @ x.T
+    arguments = [jax.device_put(x), jax.device_put(dictionary)]
+    calls = {route: exported("omp", x, dictionary, k, route) for route in ("auto", "gram", "residual")}
+
+    def theirs():
+        start = time.perf_counter()
+        orthogonal_mp_gram(gram, products, n_nonzero_coefs=k)
+        return 1e3 * (time.perf_counter() - start)
+
+    contestants = {"scikit-learn": theirs}
+    contestants |= {route: (lambda call=call: timed(call, *arguments)) for route, call in calls.items()}
+    times = interleaved(contestants)
+    codes = orthogonal_mp_gram(gram, products, n_nonzero_coefs=k).T
+    same = np.mean(np.all((np.asarray(calls["auto"](*arguments)[0]) != 0) == (codes != 0), axis=1))
+    assert same > 0.99, f"only {same} of the supports are equal"
+    print(f"omp f32, {batch} signals, d {d}, p {p}, k {k}, {ROUNDS} rounds interleaved, median (smallest); {100 * same:.2f} % same supports")
+    print(f"  scikit-learn, Gram matrix and products given {times['scikit-learn'][0]:9.1f} ms ({times['scikit-learn'][1]:.1f})")
+    for route in calls:
+        print(f"  tandem, route {route:10} {times[route][0]:9.1f} ms ({times[route][1]:.1f}): {times['scikit-learn'][0] / times[route][0]:.1f} times as fast")
+    return times["scikit-learn"][0] >= 5 * times["auto"][0]
+
+
+def against_jax(batch):
+    x, dictionary = problem(batch, D, P, 2)
+    arguments = [jax.device_put(x), jax.device_put(dictionary)]
+    calls = {"jax": jax.jit(matching_pursuit)}
+    calls |= {route: exported("mp", x, dictionary, STEPS, route) for route in ("residual", "gram", "auto")}
+    times = interleaved({name: (lambda call=call: timed(call, *arguments)) for name, call in calls.items()})
+    same = np.mean(np.asarray(calls["jax"](*arguments)[1]) == np.asarray(calls["residual"](*arguments)[1]))
+    assert same > 0.9, f"only {same} of the choices are equal"
+    print(f"mp f32, {batch} signals, d {D}, p {P}, {STEPS} steps, {ROUNDS} rounds interleaved, median (smallest); {100 * same:.1f} % same choices")
+    for name in calls:
+        ratio = times[name][0] / times["jax"][0]
+        print(f"  {name if name == 'jax' else 'tandem, route ' + name:24} {times[name][0]:9.2f} ms ({times[name][1]:.2f})  / jax {ratio:.3f}")
+    return times["residual"][0] <= 1.05 * times["jax"][0]
+
+
+good = [against_scikit_learn()] + [against_jax(batch) for batch in (64, 1)]
+if platform == "plugin" and not good[0]:
+    sys.exit("omp is less than 5 times as fast as scikit-learn")
+if platform == "plugin" and not all(good):
+    sys.exit("mp is more than 1.05 times as slow as the same steps in JAX on the same plugin")
