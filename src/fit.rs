@@ -1,5 +1,9 @@
 //! Algorithms as one call: from an array on the host to a struct of arrays.
 
+mod cur;
+
+pub use cur::Skeleton;
+
 use ndarray::{Array1, Array2, ArrayView2};
 use tandem_algos::snmf::{Init, Snmf, start_input};
 use tandem_compile::pjrt::Device;
@@ -25,7 +29,10 @@ pub struct Factorization<T> {
 
 /// Fits a model to data on a device.
 pub trait Fit {
-    /// Factorizes `a` (`[d, n]`, f32 or f64; columns are samples) on `device`.
+    /// What comes out, in the element type of the data.
+    type Fitted<T: Element>;
+
+    /// Fits to `a` (f32 or f64; `[d, n]` with samples in columns where the algorithm knows samples) on `device`.
     ///
     /// ```
     /// use tandem::prelude::*;
@@ -40,10 +47,12 @@ pub trait Fit {
     ///
     /// # Errors
     /// Parameters out of range, or what the device reports.
-    fn fit<T: Element>(&self, device: &Device, a: ArrayView2<'_, T>) -> Result<Factorization<T>>;
+    fn fit<T: Element>(&self, device: &Device, a: ArrayView2<'_, T>) -> Result<Self::Fitted<T>>;
 }
 
 impl Fit for Snmf {
+    type Fitted<T: Element> = Factorization<T>;
+
     fn fit<T: Element>(&self, device: &Device, a: ArrayView2<'_, T>) -> Result<Factorization<T>> {
         let a = HostArray::new(a.shape(), a.iter().copied().collect::<Vec<T>>())?;
         self.check(a.shape()).map_err(Error::Host)?;

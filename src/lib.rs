@@ -45,6 +45,8 @@ pub mod prelude {
     pub use crate::code::{Encode, SparseCodes};
     pub use crate::fit::{Factorization, Fit};
     pub use tandem_algos::pursuit::{Pursuit, Route, Selection};
+    pub use crate::fit::{Factorization, Fit, Skeleton};
+    pub use tandem_algos::cur::{Core, Cur, Select};
     pub use tandem_algos::snmf::{Init, Snmf};
     pub use tandem_compile::pjrt::{Buffer, Device};
     pub use tandem_compile::{

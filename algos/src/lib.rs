@@ -2,4 +2,5 @@
 //! reference on faer (`reference.rs`), with the laws that both must obey (`laws.rs`).
 
 pub mod pursuit;
+pub mod cur;
 pub mod snmf;

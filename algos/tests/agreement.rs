@@ -2,6 +2,10 @@
 
 use tandem_algos::pursuit::Method;
 use tandem_algos::pursuit::subject::PursuitSubject;
+use tandem_algos::cur::cr::CrSubject;
+use tandem_algos::cur::interpolative::InterpolativeSubject;
+use tandem_algos::cur::nystrom::NystromSubject;
+use tandem_algos::cur::subject::CurSubject;
 use tandem_algos::snmf::subject::SnmfSubject;
 use tandem_algos::snmf::transform::TransformSubject;
 use tandem_compile::DType;
@@ -64,4 +68,41 @@ fn gradient_pursuit_agrees_in_f32() {
 #[test]
 fn gradient_pursuit_agrees_in_f64() {
     agrees(PursuitSubject(Method::Gp), DType::F64, "tests/regressions/gp-f64.txt");
+fn cur_agrees_in_f32() {
+    agrees(CurSubject, DType::F32, "tests/regressions/cur-f32.txt");
+}
+
+#[test]
+fn cur_agrees_in_f64() {
+    agrees(CurSubject, DType::F64, "tests/regressions/cur-f64.txt");
+}
+
+#[test]
+fn interpolative_agrees_in_f32() {
+    agrees(InterpolativeSubject, DType::F32, "tests/regressions/interpolative-f32.txt");
+}
+
+#[test]
+fn interpolative_agrees_in_f64() {
+    agrees(InterpolativeSubject, DType::F64, "tests/regressions/interpolative-f64.txt");
+}
+
+#[test]
+fn nystrom_agrees_in_f32() {
+    agrees(NystromSubject, DType::F32, "tests/regressions/nystrom-f32.txt");
+}
+
+#[test]
+fn nystrom_agrees_in_f64() {
+    agrees(NystromSubject, DType::F64, "tests/regressions/nystrom-f64.txt");
+}
+
+#[test]
+fn cr_agrees_in_f32() {
+    agrees(CrSubject, DType::F32, "tests/regressions/cr-f32.txt");
+}
+
+#[test]
+fn cr_agrees_in_f64() {
+    agrees(CrSubject, DType::F64, "tests/regressions/cr-f64.txt");
 }

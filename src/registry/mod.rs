@@ -1,5 +1,6 @@
 //! Every algorithm under its name, with what it takes and gives: what the command line and other programs drive.
 
+mod cur;
 mod operation;
 mod parameters;
 mod pursuit;
@@ -152,6 +153,7 @@ pub fn algorithms() -> &'static [&'static dyn Algorithm] {
         &pursuit::Pursue(Method::Mp),
         &pursuit::Pursue(Method::Omp),
         &pursuit::Pursue(Method::Gp),
+        &cur::Decompose,
         &Linear(Operation::Qr),
         &Linear(Operation::Lu),
         &Linear(Operation::Cholesky),

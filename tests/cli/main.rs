@@ -2,6 +2,7 @@
 
 mod around;
 mod compare;
+mod cur;
 mod export;
 mod garbage;
 mod inputs;

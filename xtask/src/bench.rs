@@ -14,6 +14,7 @@ pub fn run() -> ExitCode {
             .iter()
             .all(|script| ["plugin", "jaxlib"].iter().all(|platform| succeeds(peers::python(&[script, platform]))))
         && succeeds(cargo(&["build", "--release", "--package", "tandem-linalg", "--example", "stopwatch"]))
-        && succeeds(peers::python(&["bench/linalg.py"]));
+        && succeeds(peers::python(&["bench/linalg.py"]))
+        && succeeds(peers::python(&["bench/cur.py"]));
     if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
