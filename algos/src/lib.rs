@@ -3,4 +3,5 @@
 
 pub mod pursuit;
 pub mod cur;
+pub mod retrieval;
 pub mod snmf;

@@ -6,6 +6,7 @@ use tandem_algos::cur::cr::CrSubject;
 use tandem_algos::cur::interpolative::InterpolativeSubject;
 use tandem_algos::cur::nystrom::NystromSubject;
 use tandem_algos::cur::subject::CurSubject;
+use tandem_algos::retrieval::subject::SearchSubject;
 use tandem_algos::snmf::subject::SnmfSubject;
 use tandem_algos::snmf::transform::TransformSubject;
 use tandem_compile::DType;
@@ -105,4 +106,11 @@ fn cr_agrees_in_f32() {
 #[test]
 fn cr_agrees_in_f64() {
     agrees(CrSubject, DType::F64, "tests/regressions/cr-f64.txt");
+fn cur_search_agrees_in_f32() {
+    agrees(SearchSubject, DType::F32, "tests/regressions/cur-search-f32.txt");
+}
+
+#[test]
+fn cur_search_agrees_in_f64() {
+    agrees(SearchSubject, DType::F64, "tests/regressions/cur-search-f64.txt");
 }

@@ -4,6 +4,7 @@ mod cur;
 mod operation;
 mod parameters;
 mod pursuit;
+mod search;
 mod snmf;
 
 use tandem_algos::pursuit::Method;
@@ -163,6 +164,7 @@ pub fn algorithms() -> &'static [&'static dyn Algorithm] {
         &Linear(Operation::Pinv),
         &Linear(Operation::Lstsq),
         &Linear(Operation::Solve),
+        &search::CurSearch,
     ]
 }
 

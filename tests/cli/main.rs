@@ -10,6 +10,7 @@ mod linalg;
 mod pursuit;
 mod refused;
 mod runs;
+mod search;
 mod status;
 mod tool;
 mod usage;
