@@ -33,6 +33,7 @@ pub mod files;
 pub mod fit;
 pub mod install;
 pub mod registry;
+pub mod retrieve;
 
 pub use tandem_algos as algos;
 pub use tandem_compile as compile;
@@ -47,6 +48,8 @@ pub mod prelude {
     pub use tandem_algos::pursuit::{Pursuit, Route, Selection};
     pub use crate::fit::{Factorization, Fit, Skeleton};
     pub use tandem_algos::cur::{Core, Cur, Select};
+    pub use crate::retrieve::Retriever;
+    pub use tandem_algos::retrieval::{Plan, Scored, Search, uniform_anchors};
     pub use tandem_algos::snmf::{Init, Snmf};
     pub use tandem_compile::pjrt::{Buffer, Device};
     pub use tandem_compile::{
