@@ -44,11 +44,10 @@ pub use tandem_verify as verify;
 /// What most programs need.
 pub mod prelude {
     pub use crate::code::{Encode, SparseCodes};
-    pub use crate::fit::{Factorization, Fit};
-    pub use tandem_algos::pursuit::{Pursuit, Route, Selection};
     pub use crate::fit::{Factorization, Fit, Skeleton};
-    pub use tandem_algos::cur::{Core, Cur, Select};
     pub use crate::retrieve::Retriever;
+    pub use tandem_algos::cur::{Core, Cur, Select};
+    pub use tandem_algos::pursuit::{Pursuit, Route, Selection};
     pub use tandem_algos::retrieval::{Plan, Scored, Search, uniform_anchors};
     pub use tandem_algos::snmf::{Init, Snmf};
     pub use tandem_compile::pjrt::{Buffer, Device};

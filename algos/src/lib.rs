@@ -1,7 +1,7 @@
 //! Algorithms from current research, each written twice: as a traced graph (`graph.rs`) and as an independent
 //! reference on faer (`reference.rs`), with the laws that both must obey (`laws.rs`).
 
-pub mod pursuit;
 pub mod cur;
+pub mod pursuit;
 pub mod retrieval;
 pub mod snmf;

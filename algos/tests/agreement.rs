@@ -1,11 +1,11 @@
 //! Every algorithm agrees with its reference on the CPU plugin, in both precisions.
 
-use tandem_algos::pursuit::Method;
-use tandem_algos::pursuit::subject::PursuitSubject;
 use tandem_algos::cur::cr::CrSubject;
 use tandem_algos::cur::interpolative::InterpolativeSubject;
 use tandem_algos::cur::nystrom::NystromSubject;
 use tandem_algos::cur::subject::CurSubject;
+use tandem_algos::pursuit::Method;
+use tandem_algos::pursuit::subject::PursuitSubject;
 use tandem_algos::retrieval::subject::SearchSubject;
 use tandem_algos::snmf::subject::SnmfSubject;
 use tandem_algos::snmf::transform::TransformSubject;
@@ -69,6 +69,9 @@ fn gradient_pursuit_agrees_in_f32() {
 #[test]
 fn gradient_pursuit_agrees_in_f64() {
     agrees(PursuitSubject(Method::Gp), DType::F64, "tests/regressions/gp-f64.txt");
+}
+
+#[test]
 fn cur_agrees_in_f32() {
     agrees(CurSubject, DType::F32, "tests/regressions/cur-f32.txt");
 }
@@ -106,6 +109,9 @@ fn cr_agrees_in_f32() {
 #[test]
 fn cr_agrees_in_f64() {
     agrees(CrSubject, DType::F64, "tests/regressions/cr-f64.txt");
+}
+
+#[test]
 fn cur_search_agrees_in_f32() {
     agrees(SearchSubject, DType::F32, "tests/regressions/cur-search-f32.txt");
 }

@@ -155,6 +155,7 @@ pub fn algorithms() -> &'static [&'static dyn Algorithm] {
         &pursuit::Pursue(Method::Omp),
         &pursuit::Pursue(Method::Gp),
         &cur::Decompose,
+        &search::CurSearch,
         &Linear(Operation::Qr),
         &Linear(Operation::Lu),
         &Linear(Operation::Cholesky),
@@ -164,7 +165,6 @@ pub fn algorithms() -> &'static [&'static dyn Algorithm] {
         &Linear(Operation::Pinv),
         &Linear(Operation::Lstsq),
         &Linear(Operation::Solve),
-        &search::CurSearch,
     ]
 }
 

@@ -1,5 +1,8 @@
-//! The algorithms, each at a size that n sets.
+//! The algorithms, each at sizes that n sets.
 
+use tandem_algos::cur::{Cur, Select};
+use tandem_algos::pursuit::{Method, Pursuit, Route, Selection};
+use tandem_algos::retrieval::Search;
 use tandem_algos::snmf::{Init, Snmf};
 use tandem_compile::{DType, Graph, Result, Tensor, TensorType, trace};
 
@@ -13,7 +16,36 @@ pub fn graph(name: &str, n: usize, dtype: DType) -> Option<Result<Graph>> {
 type Program = fn(usize, DType) -> Result<Graph>;
 
 /// By name.
-pub const ALGORITHMS: &[(&str, Program)] = &[("snmf", |n, dtype| {
-    let snmf = Snmf::new(n / 8).sparsity(0.1).init(Init::Kmeans).stop_after(5, 1e-3);
-    trace(|a: Tensor| snmf.trace(&a, None).into_vec(), &[TensorType::new(dtype, [2 * n, n])])
-})];
+pub const ALGORITHMS: &[(&str, Program)] = &[
+    ("snmf", |n, dtype| {
+        let snmf = Snmf::new(n / 8).sparsity(0.1).init(Init::Kmeans).stop_after(5, 1e-3);
+        trace(|a: Tensor| snmf.trace(&a, None).into_vec(), &[TensorType::new(dtype, [2 * n, n])])
+    }),
+    ("mp", |n, dtype| pursuit(Pursuit::new(Method::Mp, 8).route(Route::Residual), n, dtype)),
+    ("omp", |n, dtype| pursuit(Pursuit::new(Method::Omp, 8).route(Route::Gram), n, dtype)),
+    ("omp-residual", |n, dtype| pursuit(Pursuit::new(Method::Omp, 8).route(Route::Residual), n, dtype)),
+    ("omp-nonnegative", |n, dtype| pursuit(Pursuit::new(Method::Omp, 8).selection(Selection::Relu), n, dtype)),
+    ("gp", |n, dtype| pursuit(Pursuit::new(Method::Gp, 8).route(Route::Gram), n, dtype)),
+    ("cur-deim", |n, dtype| cur(Select::Deim, n, dtype)),
+    ("cur-qr", |n, dtype| cur(Select::Qr, n, dtype)),
+    ("cur-maxvol", |n, dtype| cur(Select::Maxvol, n, dtype)),
+    ("cur-leverage-sampled", |n, dtype| cur(Select::LeverageSampled, n, dtype)),
+    ("cur-search", |n, dtype| {
+        let search = Search::new(10);
+        let indices = TensorType::new(DType::I32, [n / 2]);
+        let types = [TensorType::new(dtype, [n, 8 * n]), indices, TensorType::new(dtype, [n, n / 2])];
+        trace(|(rows, items, known): (Tensor, Tensor, Tensor)| search.trace(&rows, &items, &known).into_vec(), &types)
+    }),
+];
+
+/// 4 n signals in n dimensions, by 8 n atoms.
+fn pursuit(pursuit: Pursuit, n: usize, dtype: DType) -> Result<Graph> {
+    let types = [TensorType::new(dtype, [4 * n, n]), TensorType::new(dtype, [8 * n, n])];
+    trace(|(x, d): (Tensor, Tensor)| pursuit.trace(&x, &d).into_vec(), &types)
+}
+
+/// n / 8 rows and columns of a matrix [2 n, n].
+fn cur(select: Select, n: usize, dtype: DType) -> Result<Graph> {
+    let cur = Cur::new(n.div_ceil(8)).select(select);
+    trace(|a: Tensor| cur.trace(&a).into_vec(), &[TensorType::new(dtype, [2 * n, n])])
+}
