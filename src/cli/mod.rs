@@ -119,7 +119,7 @@ impl Failure {
 
 /// Runs the command line `arguments` (the program's name first).
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match Cli::try_parse_from(spelled_out(arguments)) {
         Ok(cli) => cli,
         Err(e) => return misused(&e),
     };
@@ -144,6 +144,26 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// `--input a=x b=y` as `--input a=x --input b=y`, and `--set` likewise: what has a `=` and follows such a value is one more.
+fn spelled_out(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let (mut flag, mut due) = (None::<OsString>, false);
+    let mut spelled = Vec::new();
+    for argument in arguments {
+        let text = argument.to_string_lossy();
+        if matches!(&*text, "--input" | "--set") {
+            (flag, due) = (Some(argument.clone()), true);
+        } else if due {
+            due = false;
+        } else if text.contains('=') && !text.starts_with('-') {
+            spelled.extend(flag.clone());
+        } else {
+            flag = None;
+        }
+        spelled.push(argument);
+    }
+    spelled
 }
 
 /// Help and version go to stdout; anything else is one line, without the usage text that clap appends.

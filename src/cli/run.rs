@@ -18,7 +18,7 @@ pub struct Run {
     /// The algorithm; `tandem list` names them
     algorithm: String,
     /// An input: a .npy file, an array of a .npz (FILE.npz:KEY) or .safetensors (FILE.safetensors:TENSOR) file; a
-    /// trailing ^T transposes
+    /// trailing ^T transposes; further ones may follow the first
     #[arg(long = "input", value_name = "NAME=FILE")]
     inputs: Vec<String>,
     /// A parameter

@@ -182,3 +182,16 @@ fn subnormal_numbers_are_counted_where_they_are_read_as_zeros() {
     let s = folder.read("r/s.npy").to_f64();
     assert!((s[0] / 3.618033988749895e-310 - 1.0).abs() < 1e-12, "{s:?}");
 }
+
+/// One flag may name several files, and several parameters.
+#[test]
+fn a_flag_takes_more_than_one_value() {
+    let (folder, _) = folder(5, 3);
+    let run = |flags: &str, out: &str| {
+        folder.tandem(&format!("run lstsq {flags} --device reference --dtype f64 --out {out}")).exits(0);
+        folder.read(&format!("{out}/x.npy"))
+    };
+    assert_eq!(run("--input a=a.npy b=b.npy", "one"), run("--input a=a.npy --input b=b.npy", "two"));
+    folder.tandem("run snmf --input a=a.npy --set k=2 iters=3 --device reference --out three").exits(0);
+    folder.tandem("run lstsq --input a=a.npy --out four b=b.npy").refused("b=b.npy");
+}
