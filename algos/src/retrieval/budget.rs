@@ -2,6 +2,7 @@
 //! function of the caller's, as the programs of [`super::graph`] on a device are.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 use tandem_verify::rng;
 
@@ -127,8 +128,8 @@ impl Scored {
 ///
 /// `first`: each query's anchors, all different, `plan.anchors` of them. `score(query, item)` is the black box; it is called
 /// `plan.budget` times per query and never twice for an item. `complete` is given what has been scored of every query, the
-/// same number of items for each, and returns their completed rows, `items` numbers each; where it has NaN, an item is taken
-/// last. The plan must have passed [`Plan::check`].
+/// same number of items for each, and returns their completed rows, `items` numbers each; where one is NaN or missing, the item
+/// is taken last. The plan must have passed [`Plan::check`].
 ///
 /// # Errors
 /// What `complete` reports.
@@ -147,10 +148,9 @@ pub fn search<E>(
         let completed = complete(&known)?;
         for (query, (known, completed)) in known.iter_mut().zip(&completed).enumerate() {
             let mut rest = Scored::default();
-            let mut taken = vec![false; items];
-            known.items.iter().for_each(|&item| taken[item] = true);
-            let open: Vec<usize> = (0..items).filter(|&item| !taken[item]).collect();
-            rest.add(&open, |item| completed[item]);
+            let taken: HashSet<usize> = known.items.iter().copied().collect();
+            let open: Vec<usize> = (0..items).filter(|item| !taken.contains(item)).collect();
+            rest.add(&open, |item| completed.get(item).copied().unwrap_or(f64::NAN));
             known.add(&rest.best(step).items, |item| score(query, item));
         }
     }

@@ -171,9 +171,8 @@ impl Search {
         let ranked = scores.is_nan().any_axes([1]).reshape([queries, 1]);
         let top_index = ranked.select(scalar(-1i32), top_index);
         let broken = (!scores.is_finite() & &given).any() & index.rank.ge(0);
-        let status = index.status
-            | (!given.all()).convert(DType::I32) * Status::NONFINITE_INPUT.0
-            | broken.convert(DType::I32) * Status::BREAKDOWN.0;
+        let own = [(Status::NONFINITE_INPUT, &!given.all()), (Status::BREAKDOWN, &broken)];
+        let status = index.status | Status::traced(&scalar(true), &own);
         Found { scores, top_index, top_score, status }
     }
 }

@@ -128,7 +128,7 @@ fn bad_numbers_poison_what_they_reach(trial: &Trial<Case>) -> Judged {
     let q = known.len() / queries;
     let bad = |query: usize| bad_rows || known[query * q..][..q].iter().any(|x| !x.is_finite());
     let right = (0..queries).all(|query| poisoned(trial.outcome, query, queries, bad(query)));
-    let flagged = status(trial).has(Status::NONFINITE_INPUT) == !finite(trial);
+    let flagged = status(trial).has(Status::NONFINITE_INPUT) != finite(trial);
     let unbroken = !status(trial).has(Status::BREAKDOWN);
     Ok(Verdict::of(right && flagged && unbroken, || format!("status {}, {:?}", status(trial), trial.outcome.outputs)))
 }

@@ -141,7 +141,7 @@ impl Search {
         let mut seen = std::collections::HashMap::new();
         for (at, &item) in index.iter().enumerate() {
             if usize::try_from(item).map_or(true, |item| item >= items) {
-                return Err(format!("item_index[{at}] is {item}; the items are 0 to {}", items - 1));
+                return Err(format!("item_index[{at}] is {item}; the items are 0 to {}", items.saturating_sub(1)));
             }
             if let Some(first) = seen.insert(item, at) {
                 return Err(format!("item_index[{at}] is {item}, and so is item_index[{first}]; anchors must differ"));
