@@ -4,4 +4,5 @@
 pub mod cur;
 pub mod pursuit;
 pub mod retrieval;
+pub mod sae;
 pub mod snmf;
