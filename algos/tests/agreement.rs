@@ -7,6 +7,7 @@ use tandem_algos::cur::subject::CurSubject;
 use tandem_algos::pursuit::Method;
 use tandem_algos::pursuit::subject::PursuitSubject;
 use tandem_algos::retrieval::subject::SearchSubject;
+use tandem_algos::sae::subject::{StepSubject, TrainSubject};
 use tandem_algos::snmf::subject::SnmfSubject;
 use tandem_algos::snmf::transform::TransformSubject;
 use tandem_compile::DType;
@@ -119,4 +120,21 @@ fn cur_search_agrees_in_f32() {
 #[test]
 fn cur_search_agrees_in_f64() {
     agrees(SearchSubject, DType::F64, "tests/regressions/cur-search-f64.txt");
+fn mpsae_step_agrees_in_f32() {
+    agrees(StepSubject, DType::F32, "tests/regressions/mpsae-step-f32.txt");
+}
+
+#[test]
+fn mpsae_step_agrees_in_f64() {
+    agrees(StepSubject, DType::F64, "tests/regressions/mpsae-step-f64.txt");
+}
+
+#[test]
+fn mpsae_train_agrees_in_f32() {
+    agrees(TrainSubject, DType::F32, "tests/regressions/mpsae-train-f32.txt");
+}
+
+#[test]
+fn mpsae_train_agrees_in_f64() {
+    agrees(TrainSubject, DType::F64, "tests/regressions/mpsae-train-f64.txt");
 }
