@@ -4,6 +4,7 @@
 //! optional `^T`. Reading never trusts a header: the length of the file is compared with the shape before anything is
 //! allocated, and every complaint is one line that names the file and says what would be right.
 
+mod checkpoint;
 mod elements;
 mod npy;
 mod npz;
@@ -18,6 +19,7 @@ use std::path::Path;
 
 use tandem_compile::{Error, Result};
 
+pub use checkpoint::{CHECKPOINT, Checkpoint, fingerprint};
 pub use npy::write_npy;
 pub use output::{Content, check_text, check_writable, write_all, write_text};
 pub use reference::FileRef;

@@ -167,7 +167,7 @@ impl<'a> Moves<'a> {
 }
 
 /// A hidden folder that vanishes when it is dropped.
-fn stage_in(folder: &Path) -> io::Result<TempDir> {
+pub(super) fn stage_in(folder: &Path) -> io::Result<TempDir> {
     tempfile::Builder::new().prefix(".tandem-").tempdir_in(or_current(folder))
 }
 
@@ -228,7 +228,7 @@ fn not_a_folder(path: &Path) -> Error {
     refuse(path, "this is a file, and results go into a folder; give another name")
 }
 
-fn refuse_folder(dir: &Path, error: &io::Error) -> Error {
+pub(super) fn refuse_folder(dir: &Path, error: &io::Error) -> Error {
     refuse(dir, format!("results cannot be written here: {}", io_reason(error)))
 }
 
