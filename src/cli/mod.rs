@@ -11,6 +11,7 @@ mod list;
 mod output;
 mod plugins;
 mod run;
+mod stages;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

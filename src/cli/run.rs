@@ -8,6 +8,7 @@ use tandem_compile::pjrt::{Buffer, Device};
 use tandem_compile::{HostArray, TensorType};
 use tandem_verify::status::Status;
 
+use super::stages::Staged;
 use super::{Failure, Place, Precision, Target, inputs, output};
 use crate::files::{Content, check_writable, write_all};
 use crate::registry::{Algorithm, Problem, Settings, graph};
@@ -41,6 +42,9 @@ pub struct Run {
     /// Fails (exit code 1) when the iteration did not converge
     #[arg(long)]
     strict: bool,
+    /// The folder of an earlier run of an algorithm that leaves checkpoints: goes on from its last one
+    #[arg(long, value_name = "DIR")]
+    resume: Option<Target>,
 }
 
 /// What a run gave.
@@ -53,10 +57,10 @@ struct Computation {
 }
 
 /// What a run took, in milliseconds.
-struct Times {
-    trace: f64,
-    compile: f64,
-    run: f64,
+pub struct Times {
+    pub trace: f64,
+    pub compile: f64,
+    pub run: f64,
 }
 
 impl Run {
@@ -71,9 +75,39 @@ impl Run {
         let problem = algorithm.problem(&settings, &types).map_err(Failure::usage)?;
         problem.check(&arrays).map_err(Failure::usage)?;
         inputs::check_memory(problem.bytes())?;
-        let device = self.place.open_as(problem.lowering())?;
-        let computation = compute(&*problem, arrays, device.as_ref())?;
+        let (device, computation) = self.compute(algorithm, &settings, &*problem, arrays)?;
         self.finish(algorithm, &settings, &types, device.as_ref(), computation)
+    }
+
+    fn compute(
+        &self,
+        algorithm: &dyn Algorithm,
+        settings: &Settings,
+        problem: &dyn Problem,
+        arrays: Vec<Option<HostArray>>,
+    ) -> Result<(Option<Device>, Computation), Failure> {
+        let open = || self.place.open_as(problem.lowering());
+        let Some(stages) = problem.stages() else {
+            if self.resume.is_some() {
+                let name = algorithm.name();
+                let reason = format!("--resume: {name} runs in one piece and leaves no checkpoint; run it without");
+                return Err(Failure::usage(reason));
+            }
+            let device = open()?;
+            let computation = compute(problem, arrays, device.as_ref())?;
+            return Ok((device, computation));
+        };
+        let device = open()?;
+        let flushed = device.as_ref().map(|device| flushed(&arrays, device)).transpose().map_err(Failure::usage)?;
+        let staged = Staged { algorithm, settings, stages, out: &self.out };
+        let arrays: Vec<HostArray> = arrays.into_iter().flatten().collect();
+        let progress = self.resume.as_ref().map(|from| staged.resume(from, &arrays)).transpose()?;
+        if let Some(progress) = &progress {
+            output::remark(&format!("going on after {} {}", progress.done(), stages.counted_by()));
+        }
+        let (results, times) = staged.run(arrays, device.as_ref(), progress)?;
+        let computation = Computation { results, flushed: flushed.unwrap_or_default(), times };
+        Ok((device, computation))
     }
 
     fn read(&self, algorithm: &dyn Algorithm, texts: &[Option<String>]) -> Result<Vec<Option<HostArray>>, Failure> {
@@ -223,7 +257,7 @@ fn flushed(arrays: &[Option<HostArray>], device: &Device) -> tandem_compile::Res
     }
 }
 
-fn milliseconds(start: Instant) -> f64 {
+pub fn milliseconds(start: Instant) -> f64 {
     start.elapsed().as_secs_f64() * 1e3
 }
 
