@@ -1,11 +1,13 @@
 //! Every algorithm under its name, with what it takes and gives: what the command line and other programs drive.
 
 mod cur;
+mod mpsae;
 mod operation;
 mod parameters;
 mod pursuit;
 mod search;
 mod snmf;
+mod stages;
 
 use tandem_algos::pursuit::Method;
 use tandem_compile::{DType, Element, Graph, HostArray, Lowering, Result, Tensor, TensorType, trace};
@@ -13,6 +15,7 @@ use tandem_linalg::operation::Operation;
 use tandem_verify::{Backend, Certificate, Options, Outcome, Real, Values};
 
 pub use parameters::{Kind, Parameter, Settings};
+pub use stages::{Part, Stages, part};
 
 /// The elements that an input or output holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +123,11 @@ pub trait Problem {
         None
     }
 
+    /// The problem as a sequence of programs, for an algorithm whose runs can be interrupted and continued.
+    fn stages(&self) -> Option<&dyn Stages> {
+        None
+    }
+
     /// The traced outputs, and the status last.
     fn trace(&self, inputs: &[Option<Tensor>]) -> Vec<Tensor>;
 
@@ -156,6 +164,7 @@ pub fn algorithms() -> &'static [&'static dyn Algorithm] {
         &pursuit::Pursue(Method::Gp),
         &cur::Decompose,
         &search::CurSearch,
+        &mpsae::Train,
         &Linear(Operation::Qr),
         &Linear(Operation::Lu),
         &Linear(Operation::Cholesky),

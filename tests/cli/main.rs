@@ -9,6 +9,7 @@ mod inputs;
 mod linalg;
 mod pursuit;
 mod refused;
+mod resume;
 mod runs;
 mod search;
 mod status;
