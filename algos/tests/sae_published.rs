@@ -174,14 +174,14 @@ fn the_gradient_is_that_of_central_differences() {
     let device = run(&trace(explain, &types(&inputs)).unwrap(), &inputs);
     for (input, output) in [(0, 6), (1, 4), (2, 5)] {
         let gradient = device[output].to_f64();
-        for at in 0..gradient.len() {
+        for (at, expected) in gradient.iter().enumerate() {
             let moved = |h: f64| {
                 let mut inputs = inputs.clone();
                 inputs[input].values_mut::<f64>().unwrap()[at] += h;
                 loss(&inputs)
             };
             let slope = (moved(1e-6) - moved(-1e-6)) / 2e-6;
-            assert!((slope - gradient[at]).abs() < 1e-7, "input {input}, element {at}: {slope}, not {}", gradient[at]);
+            assert!((slope - expected).abs() < 1e-7, "input {input}, element {at}: {slope}, not {expected}");
         }
     }
 }

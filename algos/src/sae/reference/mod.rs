@@ -173,9 +173,9 @@ impl<R: Real> Parts<R> {
     }
 
     fn set_gradient(&mut self, w: &Mat<R>, norms: &[Option<R>], pursuits: &[(usize, R, Pursuit<R>)]) {
-        let (p, d) = (w.nrows(), w.ncols());
+        let d = w.ncols();
         let count = R::from_f64(pursuits.len() as f64);
-        let mut by_atom = Mat::<R>::zeros(p, d);
+        let mut by_atom = Mat::<R>::zeros(norms.len(), d);
         self.bias.fill(R::zero());
         self.loss = R::zero();
         for (i, unit, pursuit) in pursuits {
@@ -187,8 +187,8 @@ impl<R: Real> Parts<R> {
                 self.bias[at] = self.bias[at] - g * *unit;
             }
         }
-        for j in 0..p {
-            let chained = through_norm(&row(w, j), &row(&by_atom, j), norms[j]);
+        for (j, &norm) in norms.iter().enumerate() {
+            let chained = through_norm(&row(w, j), &row(&by_atom, j), norm);
             self.dictionary[j * d..(j + 1) * d].copy_from_slice(&chained);
         }
     }
