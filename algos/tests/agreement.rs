@@ -120,6 +120,9 @@ fn cur_search_agrees_in_f32() {
 #[test]
 fn cur_search_agrees_in_f64() {
     agrees(SearchSubject, DType::F64, "tests/regressions/cur-search-f64.txt");
+}
+
+#[test]
 fn mpsae_step_agrees_in_f32() {
     agrees(StepSubject, DType::F32, "tests/regressions/mpsae-step-f32.txt");
 }

@@ -3,6 +3,7 @@
 use tandem_algos::cur::{Cur, Select};
 use tandem_algos::pursuit::{Method, Pursuit, Route, Selection};
 use tandem_algos::retrieval::Search;
+use tandem_algos::sae::MpSae;
 use tandem_algos::snmf::{Init, Snmf};
 use tandem_compile::{DType, Graph, Result, Tensor, TensorType, trace};
 
@@ -26,6 +27,11 @@ pub const ALGORITHMS: &[(&str, Program)] = &[
     ("omp-residual", |n, dtype| pursuit(Pursuit::new(Method::Omp, 8).route(Route::Residual), n, dtype)),
     ("omp-nonnegative", |n, dtype| pursuit(Pursuit::new(Method::Omp, 8).selection(Selection::Relu), n, dtype)),
     ("gp", |n, dtype| pursuit(Pursuit::new(Method::Gp, 8).route(Route::Gram), n, dtype)),
+    ("mpsae-step", |n, dtype| {
+        let sae = MpSae::new(8 * n, 8);
+        let types = [[4 * n, n].to_vec(), [8 * n, n].to_vec(), [n].to_vec()].map(|shape| TensorType::new(dtype, shape));
+        trace(|(x, d, b): (Tensor, Tensor, Tensor)| sae.explain(&x, &d, &b).into_vec(), &types)
+    }),
     ("cur-deim", |n, dtype| cur(Select::Deim, n, dtype)),
     ("cur-qr", |n, dtype| cur(Select::Qr, n, dtype)),
     ("cur-maxvol", |n, dtype| cur(Select::Maxvol, n, dtype)),
