@@ -7,7 +7,8 @@ use tandem_compile::{DType, Element, Error, HostArray, Jit, Result, Tensor, jit}
 use tandem_verify::status::Status;
 
 /// A program of one result, kept for every shape of its arguments.
-type Program<I> = Jit<Box<dyn Fn(I) -> Tensor + Send + Sync>, I, Tensor>;
+type Program<I> = Jit<Traced<I>, I, Tensor>;
+type Traced<I> = Box<dyn Fn(I) -> Tensor + Send + Sync>;
 
 /// An index on a device: the anchor rows and what completes new ones ([`tandem_algos::retrieval`]).
 ///
@@ -62,8 +63,8 @@ impl Retriever {
             (e, status)
         };
         let (e, status): (Buffer, i32) = jit(build).on(device).call((&rows, &index[..]))?;
-        let same: Box<dyn Fn((Tensor, Tensor)) -> Tensor + Send + Sync> = Box::new(|(e, known)| scores(&e, &known));
-        let own: Box<dyn Fn((Tensor, Tensor, Tensor, Tensor)) -> Tensor + Send + Sync> =
+        let same: Traced<(Tensor, Tensor)> = Box::new(|(e, known)| scores(&e, &known));
+        let own: Traced<(Tensor, Tensor, Tensor, Tensor)> =
             Box::new(move |(rows, items, known, count)| complete(&rows, &items, &known, &count, rcond));
         Ok(Self {
             rows,
