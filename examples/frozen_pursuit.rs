@@ -12,8 +12,8 @@ use tandem::prelude::*;
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/mlp_activations.npy");
 /// Of 1711 tokens 1411 are learned from; the others judge.
 const TRAIN: usize = 1411;
-const ATOMS: usize = 2048;
-const EPOCHS: usize = 40;
+const ATOMS: usize = 1024;
+const EPOCHS: usize = 20;
 
 /// What `k` steps of gradient pursuit (Blumensath and Davies 2008) leave of the signals `r` (`[b, d]`) on unit atoms `w`: a
 /// step adds the atom with the largest correlation, and then moves all codes so far along the gradient, as far as is best.
@@ -54,9 +54,9 @@ fn main() -> tandem::Result<()> {
     };
     println!("| k | tokens | SAE's codes | MP | GP | MP, codes >= 0 | GP, codes >= 0 |");
     println!("|---|---|---|---|---|---|---|");
-    for k in [16, 32] {
+    for k in [16] {
         let sae = TopKSae::new(ATOMS, k);
-        let trainer = Trainer::new(EPOCHS).batch(64).lr(1e-3);
+        let trainer = Trainer::new(EPOCHS).batch(64).lr(2e-3);
         // One program trains an epoch; the state stays on the device.
         let start = jit(|x: Tensor| trainer.start(&sae, &split(&x).0)).on(&device);
         let epoch =
