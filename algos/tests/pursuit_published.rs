@@ -232,7 +232,7 @@ fn recovery_from_gaussian_measurements() {
 #[test]
 fn recovery_from_spikes_and_walsh_functions() {
     const N: usize = 64;
-    let walsh = |i: usize, j: usize| if (i & j).count_ones() % 2 == 0 { 0.125 } else { -0.125 };
+    let walsh = |i: usize, j: usize| if (i & j).count_ones().is_multiple_of(2) { 0.125 } else { -0.125 };
     let atom = |j: usize, i: usize| if j < N { f64::from(u8::from(i == j)) } else { walsh(i, j - N) };
     let atoms = HostArray::from_fn([2 * N, N], |at| atom(at / N, at % N));
     for (k, trials, percent) in [

@@ -90,7 +90,7 @@ const GUARANTEED: usize = 4;
 
 /// Two orthonormal bases whose vectors have products of 1/8, turned, shuffled, and scaled by factors of both signs.
 fn incoherent(seed: u64) -> Matrix {
-    let walsh = |i: usize, j: usize| if (i & j).count_ones() % 2 == 0 { 0.125 } else { -0.125 };
+    let walsh = |i: usize, j: usize| if (i & j).count_ones().is_multiple_of(2) { 0.125 } else { -0.125 };
     let spike = |i: usize, j: usize| f64::from(u8::from(i == j));
     let plain = Matrix::from_fn(2 * N, N, |j, i| if j < N { spike(i, j) } else { walsh(i, j - N) });
     let (order, sizes) = (shuffled(seed, 2 * N), normal(seed + 1, 2 * N));

@@ -180,7 +180,7 @@ fn subnormal_numbers_are_counted_where_they_are_read_as_zeros() {
     let answer = folder.tandem("run svd --input a=a.npy --dtype f64 --json --device reference --out r").exits(0);
     assert_eq!(answer.json()["subnormals_read_as_zero"], json!({}));
     let s = folder.read("r/s.npy").to_f64();
-    assert!((s[0] / 3.618033988749895e-310 - 1.0).abs() < 1e-12, "{s:?}");
+    assert!((s[0] / 3.618_033_988_75e-310 - 1.0).abs() < 1e-12, "{s:?}");
 }
 
 /// One flag may name several files, and several parameters.

@@ -4,6 +4,9 @@ use tandem_compile::{DType, Graph, Result, Tensor, TensorType, iota, random, tra
 use tandem_linalg::sparse::{Sparse, spmm, spmv};
 use tandem_linalg::{self as linalg, Norm};
 
+/// A function of `a` and `b`.
+type Function = fn(&Tensor, &Tensor) -> Vec<Tensor>;
+
 /// The program of a function for matrices of n rows.
 pub fn graph(name: &str, n: usize, dtype: DType) -> Option<Result<Graph>> {
     let types = [TensorType::new(dtype, [n, n]), TensorType::new(dtype, [n, 2])];
@@ -12,7 +15,7 @@ pub fn graph(name: &str, n: usize, dtype: DType) -> Option<Result<Graph>> {
 }
 
 /// By name; `a` is `[n, n]` and `b` is `[n, 2]`.
-pub const FUNCTIONS: &[(&str, fn(&Tensor, &Tensor) -> Vec<Tensor>)] = &[
+pub const FUNCTIONS: &[(&str, Function)] = &[
     ("qr", |a, _| <[_; 2]>::from(linalg::qr(a)).into()),
     ("qr_full", |_, b| <[_; 2]>::from(linalg::qr_full(b)).into()),
     ("qr_pivoted", |a, _| <[_; 3]>::from(linalg::qr_pivoted(a)).into()),

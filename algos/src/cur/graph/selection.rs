@@ -357,7 +357,7 @@ mod tests {
     #[test]
     fn of_equal_candidates_the_first_is_chosen_and_the_second_only_when_nothing_else_is_left() {
         // Candidates 1 and 2 are equal, 0 is zero.
-        let rows = vec![vec![0.0, 2.0, 2.0, 1.0], vec![0.0, 1.0, 1.0, 3.0], vec![0.0, 1.0, 1.0, 1.0]];
+        let rows = [vec![0.0, 2.0, 2.0, 1.0], vec![0.0, 1.0, 1.0, 3.0], vec![0.0, 1.0, 1.0, 1.0]];
         let array = HostArray::new([3, 4], rows.concat()).unwrap();
         for choose in [|v: &Tensor| eliminate(v, 1e-12), |v: &Tensor| pivots(v, 3, 1e-12)] {
             let graph = trace(|v: Tensor| (choose(&v).index, choose(&v).deficient), &[array.ty()]).unwrap();

@@ -41,7 +41,7 @@ impl Problem<'_> {
 
         let new = iota([k, batch], 0, DType::I32).eq(&s.n);
         let line = row(&moves).select(new.select(row(&square), &g), 0.0);
-        let zero = &s.n * 0;
+        let zero = scalar(0i32);
         let gram = gram.dynamic_update_slice(&line.reshape([1, k, batch]), &[&s.n, &zero, &zero]);
         let gram = gram.dynamic_update_slice(&line.reshape([k, 1, batch]), &[&zero, &s.n, &zero]);
         let (support, steps) = (s.with(&at, &moves), &s.n + 1);

@@ -1,6 +1,6 @@
 //! Orthogonal matching pursuit: all chosen atoms to the least squares solution.
 
-use tandem_compile::{DType, Tensor, iota, zeros};
+use tandem_compile::{DType, Tensor, iota, scalar, zeros};
 
 use super::{Choice, Problem, State, accumulate, column, products, row, row_products};
 
@@ -44,7 +44,7 @@ impl Problem<'_> {
         let amount = row_products(&s.residual, &q) / moves.select(row_products(&q, &q), 1.0);
         let amount = moves.select(amount, 0.0);
         let change = row(&amount) * &new;
-        let zero = &s.n * 0;
+        let zero = scalar(0i32);
         State {
             residual: &s.residual - column(&amount) * q,
             correlations: self.moved(s.correlations.clone(), &support, &change, &used),

@@ -1,7 +1,6 @@
 //! Laws that run the computation once more, on changed inputs.
 
 use tandem_compile::HostArray;
-use tandem_verify::status::Status;
 use tandem_verify::{Trial, Verdict};
 
 use super::parts::{Parts, Signal, norm};

@@ -55,8 +55,9 @@ impl Wrapped for LinearSolve {
     fn pull(&self, inputs: &[Role], cotangents: &[Tangent]) -> Vec<Tangent> {
         let known: Option<Vec<Tensor>> = inputs[1..].iter().map(|role| role.known().cloned()).collect();
         let Some(known) = known else { return not_linear(self, inputs) };
-        let of_right =
-            cotangents[0].as_ref().map(|ct| again(self, &[&[ct.clone()], &known[..]].concat()).swap_remove(0));
+        let of_right = cotangents[0]
+            .as_ref()
+            .map(|ct| again(self, &[std::slice::from_ref(ct), &known[..]].concat()).swap_remove(0));
         std::iter::once(of_right).chain(known.iter().map(|_| None)).collect()
     }
 
