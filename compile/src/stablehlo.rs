@@ -3,6 +3,7 @@
 //! Each primitive writes its own operations (its `stablehlo` rule); this file knows how names, types, constants,
 //! regions and source locations are spelled.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::panic::Location;
 
@@ -30,8 +31,15 @@ pub struct Module {
 
 /// The module whose `@main` computes `graph`. `donated[i]` lets the compiler reuse argument `i`'s memory.
 pub fn module(graph: &Graph, name: &str, donated: &[bool], lowering: Lowering) -> Module {
-    let mut emitter =
-        Emitter { out: String::new(), depth: 2, next: 0, location: Location::caller(), lowering, kernels: Vec::new() };
+    let mut emitter = Emitter {
+        out: String::new(),
+        depth: 2,
+        next: 0,
+        location: Location::caller(),
+        lowering,
+        kernels: Vec::new(),
+        windows: HashSet::new(),
+    };
     let params: Vec<String> = (0..graph.params().len()).map(|i| format!("%arg{i}")).collect();
     let results = emitter.graph(graph, &params);
     let arguments: Vec<String> = graph
@@ -62,9 +70,35 @@ pub struct Emitter {
     location: &'static Location<'static>,
     lowering: Lowering,
     kernels: Vec<Handler>,
+    /// Values that are windows at computed positions, or such a window in another shape.
+    windows: HashSet<String>,
 }
 
 impl Emitter {
+    /// Remembers that `name` is a window at a computed position.
+    pub fn is_window(&mut self, name: &str) {
+        self.windows.insert(name.to_owned());
+    }
+
+    /// Remembers that `name` has the elements of `of`, in another shape.
+    pub fn reshapes(&mut self, name: &str, of: &Operand) {
+        if self.windows.contains(&of.name) {
+            self.is_window(name);
+        }
+    }
+
+    /// The operand that another window is taken from, behind a barrier where it is a window itself: XLA makes one of the two,
+    /// at the sum of the positions, and neither is moved inside its array any more.
+    pub fn apart(&mut self, x: &Operand) -> Operand {
+        match self.windows.contains(&x.name) {
+            true => {
+                let name = self.op(&format!("stablehlo.optimization_barrier {} : {}", x.name, tensor(&x.ty)));
+                Operand { name, ty: x.ty.clone() }
+            }
+            false => x.clone(),
+        }
+    }
+
     /// Whether the program may call native kernels.
     pub fn is_native(&self) -> bool {
         self.lowering == Lowering::Native

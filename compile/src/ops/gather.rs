@@ -76,15 +76,24 @@ impl Primitive for Gather {
             "start_indices_batching_dims",
             "start_index_map",
         ];
-        let inputs = &with_signed_positions(emitter, inputs, 1..2);
-        vec![emitter.op(&format!(
+        let mut inputs = with_signed_positions(emitter, inputs, 1..2);
+        // A single window is one at a computed position.
+        let single = inputs[1].ty.len() <= inputs[0].ty.ndim();
+        if single {
+            inputs[0] = emitter.apart(&inputs[0]);
+        }
+        let windows = emitter.op(&format!(
             "\"stablehlo.gather\"({}) <{{dimension_numbers = #stablehlo.gather<{}>, slice_sizes = {}, \
              indices_are_sorted = false}}> : {}",
-            names(inputs),
+            names(&inputs),
             self.windows.stablehlo(fields, &inputs[1].ty),
             array_i64(&self.sizes),
-            signature(inputs, outputs),
-        ))]
+            signature(&inputs, outputs),
+        ));
+        if single {
+            emitter.is_window(&windows);
+        }
+        vec![windows]
     }
 
     fn jvp(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {

@@ -54,9 +54,12 @@ impl Primitive for DynamicSlice {
 
     fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
         let sizes = join(&self.0);
-        let inputs = with_signed_positions(emitter, inputs, 1..inputs.len());
+        let mut inputs = with_signed_positions(emitter, inputs, 1..inputs.len());
+        inputs[0] = emitter.apart(&inputs[0]);
         let types = signature(&inputs, outputs);
-        vec![emitter.op(&format!("stablehlo.dynamic_slice {}, sizes = [{sizes}] : {types}", names(&inputs)))]
+        let window = emitter.op(&format!("stablehlo.dynamic_slice {}, sizes = [{sizes}] : {types}", names(&inputs)));
+        emitter.is_window(&window);
+        vec![window]
     }
 
     fn jvp(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {

@@ -40,7 +40,9 @@ impl Primitive for Reshape {
     }
 
     fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
-        vec![emitter.op(&format!("stablehlo.reshape {} : {}", inputs[0].name, signature(inputs, outputs)))]
+        let moved = emitter.op(&format!("stablehlo.reshape {} : {}", inputs[0].name, signature(inputs, outputs)));
+        emitter.reshapes(&moved, &inputs[0]);
+        vec![moved]
     }
 
     fn jvp(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {
@@ -99,7 +101,9 @@ impl Primitive for Transpose {
     fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
         let order = join(&self.0);
         let types = signature(inputs, outputs);
-        vec![emitter.op(&format!("stablehlo.transpose {}, dims = [{order}] : {types}", inputs[0].name))]
+        let moved = emitter.op(&format!("stablehlo.transpose {}, dims = [{order}] : {types}", inputs[0].name));
+        emitter.reshapes(&moved, &inputs[0]);
+        vec![moved]
     }
 
     fn jvp(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {
@@ -166,7 +170,9 @@ impl Primitive for Broadcast {
     fn stablehlo(&self, emitter: &mut Emitter, inputs: &[Operand], outputs: &[TensorType]) -> Vec<String> {
         let axes = join(&self.axes);
         let types = signature(inputs, outputs);
-        vec![emitter.op(&format!("stablehlo.broadcast_in_dim {}, dims = [{axes}] : {types}", inputs[0].name))]
+        let moved = emitter.op(&format!("stablehlo.broadcast_in_dim {}, dims = [{axes}] : {types}", inputs[0].name));
+        emitter.reshapes(&moved, &inputs[0]);
+        vec![moved]
     }
 
     fn jvp(&self, primals: &[Tensor], tangents: &[Tangent]) -> (Vec<Tensor>, Vec<Tangent>) {
