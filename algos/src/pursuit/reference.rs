@@ -278,8 +278,9 @@ impl<R: Real> Run<'_, R> {
         let rooms: Vec<(usize, R)> = g.iter().filter_map(room).filter(|_| relu).collect();
         let nearest = rooms.iter().copied().reduce(|first, other| if other.1 < first.1 { other } else { first });
         let blocked = nearest.filter(|(_, room)| *room <= full);
-        if let Some((_, room)) = nearest {
-            let margin = ((room - full) / full).to_f64().abs();
+        // Decided also where no code gets smaller: whether one does, as the last atom's, may be rounding's choice.
+        if relu {
+            let margin = nearest.map_or(1.0, |(_, room)| ((room - full) / full).to_f64().abs());
             self.decide("room", margin, blocked.map_or(u64::MAX, |(m, _)| m as u64));
         }
         let a = blocked.map_or(full, |(_, room)| room);
