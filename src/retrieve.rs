@@ -46,7 +46,7 @@ pub struct Retriever {
 impl Retriever {
     /// Builds the index on `device`: `rows` are the anchor queries' scores against all items, `[p, items]`, f32 or f64;
     /// `anchors` the items that every query is scored against first. `rcond` as in
-    /// [`Search`](tandem_algos::retrieval::Search), 0 for what is rounding.
+    /// [`Search`], 0 for what is rounding.
     ///
     /// # Errors
     /// Shapes and positions that do not fit, in one line, or what the device reports.
