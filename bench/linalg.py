@@ -6,12 +6,11 @@ neither runs while the other does.
 """
 
 import os
-import statistics
 import subprocess
 import sys
-import time
 
 import peers
+from clock import interleaved, milliseconds
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 
@@ -68,12 +67,6 @@ def problem(operation, shape, dtype):
     return jax.device_put(x.astype(dtype))
 
 
-def timed(f, a):
-    start = time.perf_counter()
-    jax.block_until_ready(f(a))
-    return 1e3 * (time.perf_counter() - start)
-
-
 def compare(stopwatch, operation, shape, name):
     dtype = {"f32": np.float32, "f64": np.float64}[name]
     size = "x".join(map(str, shape))
@@ -82,15 +75,10 @@ def compare(stopwatch, operation, shape, name):
         lowerings.append("portable")
     compiled = {lowering: float(stopwatch.ask(operation, size, name, lowering)[1]) for lowering in lowerings}
     a, f = problem(operation, shape, dtype), jax.jit(JAX[operation])
-    jax.block_until_ready(f(a))
-    times = {"jax": []} | {lowering: [] for lowering in lowerings}
+    contestants = {"jax": lambda: milliseconds(f, a)}
     for lowering in lowerings:
-        stopwatch.ask(operation, size, name, lowering)
-    for _ in range(ROUNDS):
-        times["jax"].append(timed(f, a))
-        for lowering in lowerings:
-            times[lowering].append(float(stopwatch.ask(operation, size, name, lowering)[0]))
-    median = {who: statistics.median(values) for who, values in times.items()}
+        contestants[lowering] = lambda lowering=lowering: float(stopwatch.ask(operation, size, name, lowering)[0])
+    median = {who: times[0] for who, times in interleaved(contestants, ROUNDS).items()}
     line = f"| {operation} | {size} | {name} | {median['jax']:.2f} |"
     for lowering in ["native", "portable"]:
         if lowering not in median:

@@ -4,19 +4,15 @@ Takes where JAX runs: `plugin`, the plugin that tandem uses, or `jaxlib`, its ow
 run by JAX's client with arguments and results on the device.
 """
 
+import functools
 import os
-import statistics
 import sys
-import time
 
 import peers
+from clock import interleaved, milliseconds
 
 platform = sys.argv[1]
-if platform == "plugin":
-    os.environ["PJRT_NAMES_AND_LIBRARY_PATHS"] = f"xla_cpu:{peers.cpu_plugin()}"
-    os.environ["JAX_PLATFORMS"] = "xla_cpu"
-else:
-    os.environ["JAX_PLATFORMS"] = "cpu"
+peers.choose_jax(platform)
 
 import jax
 import jax.numpy as jnp
@@ -55,26 +51,15 @@ def matching_pursuit(x, dictionary):
     return codes / sizes, support.T, norms.T, count
 
 
-def timed(f, *arguments):
-    start = time.perf_counter()
-    jax.block_until_ready(f(*arguments))
-    return 1e3 * (time.perf_counter() - start)
-
-
-def interleaved(contestants):
-    """Times of every contestant, a call each per round."""
-    for call in contestants.values():
-        call()
-    times = {name: [] for name in contestants}
-    for _ in range(ROUNDS):
-        for name, call in contestants.items():
-            times[name].append(call())
-    return {name: (statistics.median(values), min(values)) for name, values in times.items()}
-
-
 def exported(method, x, dictionary, k, route):
     types = {"x": f"f32[{x.shape[0]},{x.shape[1]}]", "dictionary": f"f32[{dictionary.shape[0]},{dictionary.shape[1]}]"}
     return peers.load(peers.export(method, types, {"k": k, "route": route}))
+
+
+def memory(stats):
+    parts = [("arguments", stats.argument_size_in_bytes), ("results", stats.output_size_in_bytes)]
+    parts.append(("everything between", stats.temp_size_in_bytes))
+    return "MiB of " + ", ".join(f"{name} {size / 2**20:.1f}" for name, size in parts)
 
 
 def problem(batch, d, p, seed):
@@ -90,23 +75,19 @@ def against_scikit_learn():
     dictionary /= np.linalg.norm(dictionary, axis=1, keepdims=True)
     gram, products = dictionary @ dictionary.T, dictionary @ x.T
     arguments = [jax.device_put(x), jax.device_put(dictionary)]
+    theirs = functools.partial(orthogonal_mp_gram, gram, products, n_nonzero_coefs=k)
     calls = {route: exported("omp", x, dictionary, k, route) for route in ("auto", "gram", "residual")}
 
-    def theirs():
-        start = time.perf_counter()
-        orthogonal_mp_gram(gram, products, n_nonzero_coefs=k)
-        return 1e3 * (time.perf_counter() - start)
-
-    contestants = {"scikit-learn": theirs}
-    contestants |= {route: (lambda call=call: timed(call, *arguments)) for route, call in calls.items()}
-    times = interleaved(contestants)
-    codes = orthogonal_mp_gram(gram, products, n_nonzero_coefs=k).T
+    contestants = {"scikit-learn": lambda: milliseconds(theirs)}
+    contestants |= {route: (lambda call=call: milliseconds(call, *arguments)) for route, call in calls.items()}
+    times = interleaved(contestants, ROUNDS)
+    codes = theirs().T
     same = np.mean(np.all((np.asarray(calls["auto"](*arguments)[0]) != 0) == (codes != 0), axis=1))
     assert same > 0.99, f"only {same} of the supports are equal"
     print(f"omp f32, {batch} signals, d {d}, p {p}, k {k}, {ROUNDS} rounds interleaved, median (smallest); {100 * same:.2f} % same supports")
     print(f"  scikit-learn, Gram matrix and products given {times['scikit-learn'][0]:9.1f} ms ({times['scikit-learn'][1]:.1f})")
     for route in calls:
-        print(f"  tandem, route {route:10} {times[route][0]:9.1f} ms ({times[route][1]:.1f}): {times['scikit-learn'][0] / times[route][0]:.1f} times as fast")
+        print(f"  tandem, route {route:10} {times[route][0]:9.1f} ms ({times[route][1]:.1f}): {times['scikit-learn'][0] / times[route][0]:.1f} times as fast; {memory(calls[route].memory())}")
     return times["scikit-learn"][0] >= 5 * times["auto"][0]
 
 
@@ -115,13 +96,15 @@ def against_jax(batch):
     arguments = [jax.device_put(x), jax.device_put(dictionary)]
     calls = {"jax": jax.jit(matching_pursuit)}
     calls |= {route: exported("mp", x, dictionary, STEPS, route) for route in ("residual", "gram", "auto")}
-    times = interleaved({name: (lambda call=call: timed(call, *arguments)) for name, call in calls.items()})
+    times = interleaved({name: (lambda call=call: milliseconds(call, *arguments)) for name, call in calls.items()}, ROUNDS)
     same = np.mean(np.asarray(calls["jax"](*arguments)[1]) == np.asarray(calls["residual"](*arguments)[1]))
+    stats = {name: calls[name].memory() for name in calls if name != "jax"}
+    stats["jax"] = calls["jax"].lower(*arguments).compile().memory_analysis()
     assert same > 0.9, f"only {same} of the choices are equal"
     print(f"mp f32, {batch} signals, d {D}, p {P}, {STEPS} steps, {ROUNDS} rounds interleaved, median (smallest); {100 * same:.1f} % same choices")
     for name in calls:
         ratio = times[name][0] / times["jax"][0]
-        print(f"  {name if name == 'jax' else 'tandem, route ' + name:24} {times[name][0]:9.2f} ms ({times[name][1]:.2f})  / jax {ratio:.3f}")
+        print(f"  {name if name == 'jax' else 'tandem, route ' + name:24} {times[name][0]:9.2f} ms ({times[name][1]:.2f})  / jax {ratio:.3f}; {memory(stats[name])}")
     return times["residual"][0] <= 1.05 * times["jax"][0]
 
 

@@ -6,18 +6,13 @@ LAPACK), the multiplicative update, the explicit residual, the history, the best
 """
 
 import os
-import statistics
 import sys
-import time
 
 import peers
+from clock import interleaved, milliseconds
 
 platform = sys.argv[1]
-if platform == "plugin":
-    os.environ["PJRT_NAMES_AND_LIBRARY_PATHS"] = f"xla_cpu:{peers.cpu_plugin()}"
-    os.environ["JAX_PLATFORMS"] = "xla_cpu"
-else:
-    os.environ["JAX_PLATFORMS"] = "cpu"
+peers.choose_jax(platform)
 
 import jax
 import jax.numpy as jnp
@@ -74,29 +69,23 @@ def snmf(a, y):
     return lax.fori_loop(0, ITERS, lambda i, state: step(a, i, state), start)
 
 
-def timed(f):
-    start = time.perf_counter()
-    jax.block_until_ready(f())
-    return 1e3 * (time.perf_counter() - start)
-
-
 a = np.load(DATA).T.astype(np.float32)
 start, _ = peers.run("snmf", {"a": a}, {"k": K, "iters": 0})
 device_a, device_y = jax.device_put(a), jax.device_put(start["y"])
-jax.block_until_ready(snmf(device_a, device_y))
 
-ours, theirs, losses = [], [], None
-for _ in range(ROUNDS):
-    outputs, record = peers.run("snmf", {"a": a}, {"k": K, "iters": ITERS})
-    ours.append(record["run_ms"])
-    theirs.append(timed(lambda: snmf(device_a, device_y)))
-    losses = outputs["loss"]
-gap = np.abs(losses / np.asarray(snmf(device_a, device_y)[-1]) - 1).max()
+
+def ours():
+    return peers.run("snmf", {"a": a}, {"k": K, "iters": ITERS})
+
+
+contestants = {"tandem": lambda: ours()[1]["run_ms"], "jax": lambda: milliseconds(snmf, device_a, device_y)}
+times = interleaved(contestants, ROUNDS)
+gap = np.abs(ours()[0]["loss"] / np.asarray(snmf(device_a, device_y)[-1]) - 1).max()
 assert gap < 1e-4, f"the two compute different things: losses differ by {gap}"
-mine, other = statistics.median(ours), statistics.median(theirs)
+(mine, least), (other, least_other) = times["tandem"], times["jax"]
 print(f"snmf f32 d {D}, n {N}, k {K}, {ITERS} iterations, {ROUNDS} rounds interleaved, median (smallest):")
-print(f"  tandem              {mine:8.1f} ms ({min(ours):.1f})")
-print(f"  jax.jit on {platform:8} {other:8.1f} ms ({min(theirs):.1f})")
+print(f"  tandem              {mine:8.1f} ms ({least:.1f})")
+print(f"  jax.jit on {platform:8} {other:8.1f} ms ({least_other:.1f})")
 print(f"  tandem / jax        {mine / other:8.3f}   (losses differ by at most {gap:.1e})")
 if platform == "plugin" and mine > 1.05 * other:
     sys.exit("tandem is more than 1.05 times as slow as the same updates in JAX on the same plugin")

@@ -5,20 +5,15 @@ client, so that what differs is the program alone.
 """
 
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 import peers
+from clock import interleaved, milliseconds
 
 platform = sys.argv[1]
-if platform == "plugin":
-    os.environ["PJRT_NAMES_AND_LIBRARY_PATHS"] = f"xla_cpu:{peers.cpu_plugin()}"
-    os.environ["JAX_PLATFORMS"] = "xla_cpu"
-else:
-    os.environ["JAX_PLATFORMS"] = "cpu"
+peers.choose_jax(platform)
 
 import jax
 import jax.numpy as jnp
@@ -72,12 +67,6 @@ def train(images, labels):
     return lax.scan(epoch, (p, nothing, nothing, 0.0), jax.random.split(jax.random.key(4), EPOCHS))[1]
 
 
-def timed(f, *arguments):
-    start = time.perf_counter()
-    jax.block_until_ready(f(*arguments))
-    return 1e3 * (time.perf_counter() - start)
-
-
 data = np.load("examples/data/digits.npz")
 images, labels = (jax.device_put(data[name].astype(np.int32)) for name in ("images", "labels"))
 with tempfile.TemporaryDirectory() as folder:
@@ -86,15 +75,13 @@ with tempfile.TemporaryDirectory() as folder:
     with open(path) as module:
         ours = peers.load(module.read())
 
-accuracies = {"tandem": ours(images, labels)[1][-1], "jax": train(images, labels)[1][-1]}
-times = {"tandem": [], "jax": []}
-for _ in range(ROUNDS):
-    times["tandem"].append(timed(ours, images, labels))
-    times["jax"].append(timed(train, images, labels))
-medians = {name: statistics.median(values) for name, values in times.items()}
+programs = {"tandem": ours, "jax": train}
+accuracies = {name: program(images, labels)[1][-1] for name, program in programs.items()}
+contestants = {name: (lambda program=program: milliseconds(program, images, labels)) for name, program in programs.items()}
+times = interleaved(contestants, ROUNDS)
 print(f"digits, 64 -> 256 -> 10, Adam, {EPOCHS} epochs, in JAX's client on {platform}, {ROUNDS} rounds interleaved:")
 for name, accuracy in accuracies.items():
-    print(f"  {name:8} {medians[name]:8.1f} ms ({min(times[name]):.1f})  held-out accuracy {100 * float(accuracy):.2f} %")
-print(f"  tandem / jax {medians['tandem'] / medians['jax']:.3f}")
+    print(f"  {name:8} {times[name][0]:8.1f} ms ({times[name][1]:.1f})  held-out accuracy {100 * float(accuracy):.2f} %")
+print(f"  tandem / jax {times['tandem'][0] / times['jax'][0]:.3f}")
 for name, accuracy in accuracies.items():
     assert accuracy >= 0.96, f"{name} reads only {accuracy} of the held-out digits"

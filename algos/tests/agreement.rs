@@ -7,6 +7,7 @@ use tandem_algos::cur::subject::CurSubject;
 use tandem_algos::pursuit::Method;
 use tandem_algos::pursuit::subject::PursuitSubject;
 use tandem_algos::retrieval::subject::SearchSubject;
+use tandem_algos::sae::baselines::BaselineSubject;
 use tandem_algos::sae::subject::{StepSubject, TrainSubject};
 use tandem_algos::snmf::subject::SnmfSubject;
 use tandem_algos::snmf::transform::TransformSubject;
@@ -120,6 +121,16 @@ fn cur_search_agrees_in_f32() {
 #[test]
 fn cur_search_agrees_in_f64() {
     agrees(SearchSubject, DType::F64, "tests/regressions/cur-search-f64.txt");
+}
+
+#[test]
+fn sae_baselines_agree_in_f32() {
+    agrees(BaselineSubject, DType::F32, "tests/regressions/sae-baselines-f32.txt");
+}
+
+#[test]
+fn sae_baselines_agree_in_f64() {
+    agrees(BaselineSubject, DType::F64, "tests/regressions/sae-baselines-f64.txt");
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! The pursuits give the numbers that an independent implementation in NumPy gave on inputs that anybody can make again.
 
+mod golden;
+
+use golden::{COEFFICIENTS, D, K, LOSS, P, SELECTIONS, atoms, signal};
 use tandem_algos::pursuit::{Method, Pursuit, Route, Selection, reference};
 use tandem_compile::pjrt::{Device, Executable};
 use tandem_compile::{DType, HostArray, Tensor, TensorType, fori_loop, grad, jit, trace};
@@ -61,23 +64,11 @@ fn by_all(pursuit: &Pursuit, x: &HostArray, dictionary: &HostArray) -> Vec<Coded
     found
 }
 
-const D: usize = 32;
-const P: usize = 96;
-
-/// The signal y, `[1, 32]`, and 96 atoms of norm 1.
-fn golden() -> (HostArray, HostArray) {
-    let values = normal(71, D * P);
-    let norm = |j: usize| (0..D).map(|i| values[i * P + j].powi(2)).sum::<f64>().sqrt();
-    let norms: Vec<f64> = (0..P).map(norm).collect();
-    let atoms = HostArray::from_fn([P, D], |at| values[at % D * P + at / D] / norms[at / D]);
-    (HostArray::new([1, D], normal(72, D)).unwrap(), atoms)
-}
-
 const ENERGY: f64 = 27.664821836065;
 
 /// The first choices, and |r|^2 / |y|^2 after so many steps.
 fn golden_numbers(pursuit: &Pursuit, choices: &[i32], energies: &[(usize, f64)]) -> Vec<Coded> {
-    let (x, atoms) = golden();
+    let (x, atoms) = (signal(), atoms());
     let all = by_all(pursuit, &x, &atoms);
     for found in &all {
         assert_eq!(&found.support[0][..choices.len()], choices);
@@ -92,27 +83,12 @@ fn golden_numbers(pursuit: &Pursuit, choices: &[i32], energies: &[(usize, f64)])
 
 #[test]
 fn matching_pursuit_of_the_golden_signal() {
-    let choices = [87, 83, 80, 70, 67, 50, 2, 25, 44, 69, 49, 24];
     let energies = [(5, 0.394349), (10, 0.205375), (20, 0.072190), (40, 0.011878)];
-    for found in golden_numbers(&Pursuit::mp(40), &choices, &energies) {
-        assert!((found.norms[0][12].powi(2) - 4.474830245778).abs() < 1e-11);
+    for found in golden_numbers(&Pursuit::mp(40), &SELECTIONS, &energies) {
+        assert!((found.norms[0][K].powi(2) - LOSS).abs() < 1e-11);
     }
-    let moves = [
-        2.151035044,
-        2.098031519,
-        -1.711565226,
-        1.590983402,
-        -1.505277347,
-        -1.13934541,
-        -1.056953504,
-        1.063555291,
-        -1.020284727,
-        0.800335779,
-        0.870201922,
-        0.670508594,
-    ];
-    for found in golden_numbers(&Pursuit::mp(12), &choices, &[]) {
-        for (&j, expected) in choices.iter().zip(moves) {
+    for found in golden_numbers(&Pursuit::mp(K), &SELECTIONS, &[]) {
+        for (&j, expected) in SELECTIONS.iter().zip(COEFFICIENTS) {
             let code = found.codes[0][j as usize];
             assert!((code - expected).abs() < 1e-9, "atom {j}: {code} instead of {expected}");
         }
@@ -148,7 +124,7 @@ fn nonnegative_matching_pursuit_of_the_golden_signal() {
 /// The gradients of |r_12|^2 with the choices held fixed.
 #[test]
 fn gradients_of_matching_pursuit_with_fixed_choices() {
-    let (x, atoms) = golden();
+    let (x, atoms) = (signal(), atoms());
     let device = Device::cpu().unwrap();
     let steps = Program::new(&Pursuit::mp(12), 1, D, P).run(&x, &atoms).support[0].clone();
     let steps = HostArray::new([12], steps).unwrap();

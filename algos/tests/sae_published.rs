@@ -1,49 +1,16 @@
 //! The matching-pursuit SAE gives the numbers that an independent implementation in NumPy gave on inputs that anybody can
 //! make again, and its reverse mode is what it claims to be.
 
+mod golden;
+
 use faer::Mat;
+use golden::{COEFFICIENTS, D, K, LOSS, P, SELECTIONS, atoms, signal};
 use tandem_algos::sae::pursuit::{Steps, pursue, unit_rows, unrolled};
 use tandem_algos::sae::{MpSae, Selection, reference};
 use tandem_compile::pjrt::Device;
 use tandem_compile::{DType, Graph, HostArray, Tensor, TensorType, grad, jvp, trace, vjp};
 use tandem_verify::rng::normal;
 
-const D: usize = 32;
-const P: usize = 96;
-const K: usize = 12;
-
-/// 96 normal atoms in 32 dimensions, `[96, 32]`, before they are normalised.
-fn atoms() -> HostArray {
-    let columns = normal(71, D * P);
-    HostArray::from_fn([P, D], |at| columns[at % D * P + at / D])
-}
-
-fn unit_atoms() -> HostArray {
-    let raw = atoms().to_f64();
-    let norm = |j: usize| raw[j * D..(j + 1) * D].iter().map(|x| x * x).sum::<f64>().sqrt();
-    HostArray::from_fn([P, D], |at| raw[at] / norm(at / D))
-}
-
-fn signal() -> HostArray {
-    HostArray::new([1, D], normal(72, D)).unwrap()
-}
-
-const SELECTIONS: [i32; K] = [87, 83, 80, 70, 67, 50, 2, 25, 44, 69, 49, 24];
-const COEFFICIENTS: [f64; K] = [
-    2.151035044,
-    2.098031519,
-    -1.711565226,
-    1.590983402,
-    -1.505277347,
-    -1.13934541,
-    -1.056953504,
-    1.063555291,
-    -1.020284727,
-    0.800335779,
-    0.870201922,
-    0.670508594,
-];
-const LOSS: f64 = 4.474830245778;
 /// |dL/dw|, |dL/dx|, and dL/dw at atom 87, coordinate 0; by unit atoms.
 const GRADIENT: [f64; 3] = [22.996762843972, 3.738118899698, 2.100734937606];
 /// The same through the normalisation of the atoms as they are drawn, scaled to norm 1 before.
@@ -78,7 +45,7 @@ fn published(support: &[i32], values: &[f64], loss: f64, by_atom: &[f64], by_sig
 
 #[test]
 fn selections_and_gradients_of_the_device_are_the_published_ones() {
-    let inputs = [unit_atoms(), signal()];
+    let inputs = [atoms(), signal()];
     type Way = fn(&Tensor, &Tensor, usize, Selection) -> Steps;
     for way in [pursue as Way, unrolled] {
         let program = |(w, x): (Tensor, Tensor)| {
@@ -95,7 +62,7 @@ fn selections_and_gradients_of_the_device_are_the_published_ones() {
 
 #[test]
 fn selections_and_gradients_of_the_reference_are_the_published_ones() {
-    let (values, x) = (unit_atoms().to_f64(), signal().to_f64());
+    let (values, x) = (atoms().to_f64(), signal().to_f64());
     let w = Mat::from_fn(P, D, |j, at| values[j * D + at]);
     let sae = MpSae::new(P, K).selection(Selection::Abs);
     let found = reference::pursue(&sae, &w, x, &mut Vec::new());
@@ -110,7 +77,7 @@ fn selections_and_gradients_of_the_reference_are_the_published_ones() {
 #[test]
 fn the_gradient_passes_through_the_normalisation() {
     let sae = MpSae::new(P, K).selection(Selection::Abs);
-    let inputs = [signal(), unit_atoms(), HostArray::new([D], vec![0.0; D]).unwrap()];
+    let inputs = [signal(), atoms(), HostArray::new([D], vec![0.0; D]).unwrap()];
     let explain = |(x, w, b): (Tensor, Tensor, Tensor)| sae.explain(&x, &w, &b).into_vec();
     let device = run(&trace(explain, &types(&inputs)).unwrap(), &inputs);
     let reference = reference::explain::<f64>(&sae, &inputs[0], &inputs[1], &inputs[2]);

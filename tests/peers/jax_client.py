@@ -11,11 +11,7 @@ import numpy as np
 import peers
 
 platform = sys.argv[1]
-if platform == "plugin":
-    os.environ["PJRT_NAMES_AND_LIBRARY_PATHS"] = f"xla_cpu:{peers.cpu_plugin()}"
-    os.environ["JAX_PLATFORMS"] = "xla_cpu"
-else:
-    os.environ["JAX_PLATFORMS"] = "cpu"
+peers.choose_jax(platform)
 os.environ["JAX_ENABLE_X64"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 

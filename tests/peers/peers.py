@@ -54,13 +54,25 @@ def cpu_plugin():
     sys.exit("tandem plugins list shows no cpu plugin")
 
 
+def choose_jax(platform):
+    """Where JAX, not yet imported, will run: on `plugin`, the CPU plugin of `tandem`, or on `jaxlib`, its own newer XLA."""
+    if platform == "plugin":
+        os.environ["PJRT_NAMES_AND_LIBRARY_PATHS"] = f"xla_cpu:{cpu_plugin()}"
+        os.environ["JAX_PLATFORMS"] = "xla_cpu"
+    else:
+        os.environ["JAX_PLATFORMS"] = "cpu"
+
+
 def example(name):
     """The path of an example that cargo has built."""
     return os.path.join(os.path.dirname(TANDEM), "examples", name)
 
 
 def load(text):
-    """Compiles a StableHLO module with JAX's own client: a function from arrays to the list of results."""
+    """Compiles a StableHLO module with JAX's own client: a function from arrays to the list of results.
+
+    Its `memory()` says how many bytes arguments, results and intermediate arrays take.
+    """
     import jax
     from jax._src import compiler
     from jaxlib import _jax
@@ -74,6 +86,7 @@ def load(text):
         results = program.execute_sharded(placed).disassemble_into_single_device_arrays()
         return [result[0] for result in results]
 
+    call.memory = program.get_compiled_memory_stats
     return call
 
 

@@ -87,6 +87,7 @@ pub fn run() -> ExitCode {
     parts.run("matching pursuit against scikit-learn", absent, || {
         succeeds(peers::python(&["tests/peers/pursuit_sklearn.py"]))
     });
+    parts.run("CUR search against numpy", absent, || succeeds(peers::python(&["tests/peers/retrieval_numpy.py"])));
     parts.run("exported programs in JAX's client, same plugin", absent, || {
         succeeds(peers::python(&["tests/peers/jax_client.py", "plugin"]))
     });

@@ -98,6 +98,25 @@ pub enum Twist {
 #[derive(Debug, Clone, Copy)]
 pub struct PursuitSubject(pub Method);
 
+/// Sizes (batch, d, p) and parameters of the random cases: few, for each is compiled.
+///
+/// There are more atoms than dimensions, so that there is a positive correlation that is more than what rounding leaves of
+/// the last atom's.
+fn programs(method: Method) -> Vec<((usize, usize, usize), Pursuit)> {
+    let program =
+        |size, k, selection, route, tol| (size, Pursuit::new(method, k).selection(selection).route(route).tol(tol));
+    vec![
+        program((3, 12, 30), 4, Selection::Abs, Route::Residual, 0.0),
+        program((3, 12, 30), 4, Selection::Relu, Route::Gram, 0.0),
+        program((2, 16, 40), 6, Selection::Abs, Route::Gram, 0.0),
+        program((2, 16, 40), 6, Selection::Relu, Route::Residual, 0.0),
+        program((1, 7, 40), 3, Selection::Signed, Route::Residual, 0.0),
+        program((1, 7, 40), 3, Selection::Abs, Route::Gram, 0.4),
+        program((5, 9, 24), 4, Selection::Signed, Route::Gram, 0.0),
+        program((5, 9, 24), 4, Selection::Relu, Route::Residual, 0.4),
+    ]
+}
+
 impl Subject for PursuitSubject {
     type Case = Case;
 
@@ -115,16 +134,10 @@ impl Subject for PursuitSubject {
 
     fn strategy(&self) -> BoxedStrategy<Case> {
         let method = self.0;
-        // Few shapes, so that programs are compiled once; and more atoms than dimensions, so that there is a positive
-        // correlation that is more than what rounding leaves of the last atom's.
-        let sizes = prop::sample::select(vec![(3, 12, 30, 4), (2, 16, 40, 6), (1, 7, 40, 3), (5, 9, 24, 4)]);
-        let selection = prop::sample::select(Selection::NAMES.map(|(_, selection)| selection).to_vec());
-        let route = prop::sample::select(vec![Route::Gram, Route::Residual]);
-        let tol = prop_oneof![4 => Just(0.0), 1 => Just(0.4)];
-        (0..1u64 << 32, sizes, selection, route, tol, -40..=40i32)
-            .prop_map(move |(seed, (batch, d, p, k), selection, route, tol, exponent)| Case {
+        (0..1u64 << 32, prop::sample::select(programs(method)), -40..=40i32)
+            .prop_map(|(seed, ((batch, d, p), pursuit), exponent)| Case {
                 data: Data::Random(Draw { seed, batch, d, p, exponent }, Twist::None),
-                pursuit: Pursuit::new(method, k).selection(selection).route(route).tol(tol),
+                pursuit,
             })
             .boxed()
     }

@@ -95,13 +95,9 @@ impl Parts {
     }
 }
 
-fn finite(trial: &Trial<Case>) -> bool {
-    trial.inputs.iter().all(|input| input.first_nonfinite().is_none())
-}
-
 /// Whether the problem has nothing wrong with it.
 fn sound(trial: &Trial<Case>) -> bool {
-    finite(trial) && !matches!(trial.case.twist, Twist::AnchorOutside | Twist::NegativeAnchor)
+    trial.finite() && !matches!(trial.case.twist, Twist::AnchorOutside | Twist::NegativeAnchor)
 }
 
 fn status(trial: &Trial<Case>) -> Status {
@@ -128,13 +124,13 @@ fn bad_numbers_poison_what_they_reach(trial: &Trial<Case>) -> Judged {
     let q = known.len() / queries;
     let bad = |query: usize| bad_rows || known[query * q..][..q].iter().any(|x| !x.is_finite());
     let right = (0..queries).all(|query| poisoned(trial.outcome, query, queries, bad(query)));
-    let flagged = status(trial).has(Status::NONFINITE_INPUT) != finite(trial);
+    let flagged = status(trial).has(Status::NONFINITE_INPUT) != trial.finite();
     let unbroken = !status(trial).has(Status::BREAKDOWN);
     Ok(Verdict::of(right && flagged && unbroken, || format!("status {}, {:?}", status(trial), trial.outcome.outputs)))
 }
 
 fn anchors_that_are_no_items(trial: &Trial<Case>) -> Judged {
-    if sound(trial) || !finite(trial) {
+    if sound(trial) || !trial.finite() {
         return Ok(Verdict::Idle);
     }
     let queries = trial.case.queries;

@@ -50,7 +50,9 @@ impl<A: Allocation> Coder<A> {
     /// Which are kept is a constant for every derivative. For allocations over a batch, `x` is the batch.
     #[track_caller]
     pub fn codes(&self, weights: &Weights, x: &Tensor) -> Tensor {
-        let a = ((x - &weights.bias).contract(&weights.encoder, 1, 1) + &weights.offset).maximum(0.0);
+        let a = (x - &weights.bias).contract(&weights.encoder, 1, 1) + &weights.offset;
+        // A choice, and no maximum, which has half a slope at 0: there relu has none. NaN stays.
+        let a = a.le(0.0).select(0.0, &a);
         self.allocation.kept(&a).select(&a, 0.0)
     }
 

@@ -21,6 +21,7 @@
 //! [`Status::DEGENERATE`]: tandem_verify::status::Status::DEGENERATE
 
 mod adam;
+pub mod baselines;
 pub mod coder;
 pub mod feature_choice;
 pub mod graph;
@@ -41,24 +42,7 @@ pub use relu::{Relu, ReluSae};
 pub use topk::{TopK, TopKSae};
 pub use train::{Model, State, Trained, Trainer};
 
-/// Which atom a step of matching pursuit takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Selection {
-    /// The largest correlation, as long as it is positive: codes are >= 0, and the pursuit stops where no atom points
-    /// the residual's way.
-    #[default]
-    Relu,
-    /// The largest magnitude of a correlation.
-    Abs,
-    /// The largest correlation, taken even where it is negative.
-    Signed,
-}
-
-impl Selection {
-    /// The names that users write.
-    pub const NAMES: [(&'static str, Selection); 3] =
-        [("relu", Selection::Relu), ("abs", Selection::Abs), ("signed", Selection::Signed)];
-}
+pub use crate::pursuit::Selection;
 
 /// The matching-pursuit SAE; a builder.
 ///

@@ -1,4 +1,7 @@
 //! The matching pursuit of a batch of signals, and its reverse mode in memory of order k.
+//!
+//! [`crate::pursuit`] codes signals with a dictionary that is given: it stops signal by signal, at a tolerance, and tells
+//! why. Here there is no tolerance, and a step that takes nothing is the identity, so that the steps can be undone.
 
 use tandem_compile::{DType, Tensor, custom_vjp, iota, scan, scan_reversed, stop_gradient, tree, zeros};
 use tandem_linalg::scale::power_of_two;

@@ -59,8 +59,27 @@ pub struct Case {
     pub trainer: Trainer,
 }
 
-fn selections() -> impl Strategy<Value = Selection> {
-    prop_oneof![Just(Selection::Relu), Just(Selection::Abs), Just(Selection::Signed)]
+/// Sizes (n, d) and SAEs whose single steps are compared: few, for each is compiled.
+///
+/// More atoms than three per dimension: else the relu pursuit often ends where rounding decides whether the last atom is
+/// taken once more. And fewer steps than dimensions, so that something is left.
+fn steps() -> Vec<(usize, usize, MpSae)> {
+    vec![
+        (1, 3, MpSae::new(9, 2)),
+        (3, 4, MpSae::new(16, 1).selection(Selection::Signed)),
+        (4, 5, MpSae::new(16, 3).selection(Selection::Abs)),
+        (4, 5, MpSae::new(16, 3).selection(Selection::Signed)),
+        (3, 7, MpSae::new(29, 5)),
+    ]
+}
+
+/// The same with the trainings that are compared.
+fn trainings() -> Vec<(usize, usize, MpSae, Trainer)> {
+    vec![
+        (4, 3, MpSae::new(9, 1).selection(Selection::Signed), Trainer::new(3).batch(2)),
+        (8, 5, MpSae::new(18, 2), Trainer::new(2).batch(3).seed(1)),
+        (7, 6, MpSae::new(18, 3).selection(Selection::Abs), Trainer::new(2).batch(4).revive(false).seed(2)),
+    ]
 }
 
 impl Case {
@@ -119,14 +138,15 @@ impl Subject for StepSubject {
     }
 
     fn strategy(&self) -> BoxedStrategy<Case> {
-        // More atoms than three per dimension: else the relu pursuit often ends where rounding decides whether the last
-        // atom is taken once more. And fewer steps than dimensions, so that something is left. Few shapes: each is
-        // compiled.
-        let shape = prop_oneof![Just((1, 3, 9, 2)), Just((3, 4, 16, 1)), Just((4, 5, 16, 3)), Just((3, 7, 29, 5))];
-        (0..1u64 << 32, shape, selections(), -30..30i32)
-            .prop_map(|(seed, (n, d, p, k), selection, exponent)| {
-                let sae = MpSae::new(p, k).selection(selection);
-                Case { seed, n, d, exponent, twist: Twist::None, sae, trainer: Trainer::new(0) }
+        (0..1u64 << 32, prop::sample::select(steps()), -30..30i32)
+            .prop_map(|(seed, (n, d, sae), exponent)| Case {
+                seed,
+                n,
+                d,
+                exponent,
+                twist: Twist::None,
+                sae,
+                trainer: Trainer::new(0),
             })
             .boxed()
     }
@@ -200,16 +220,15 @@ impl Subject for TrainSubject {
     }
 
     fn strategy(&self) -> BoxedStrategy<Case> {
-        // Few shapes and settings: each is compiled.
-        let shape = prop_oneof![
-            Just((4, 3, 9, 1, Trainer::new(3).batch(2))),
-            Just((8, 5, 18, 2, Trainer::new(2).batch(3).seed(1))),
-            Just((7, 6, 18, 3, Trainer::new(2).batch(4).revive(false).seed(2))),
-        ];
-        (0..1u64 << 32, shape, selections(), -30..30i32)
-            .prop_map(|(seed, (n, d, p, k, trainer), selection, exponent)| {
-                let sae = MpSae::new(p, k).selection(selection);
-                Case { seed, n, d, exponent, twist: Twist::None, sae, trainer: trainer.lr(0.02) }
+        (0..1u64 << 32, prop::sample::select(trainings()), -30..30i32)
+            .prop_map(|(seed, (n, d, sae, trainer), exponent)| Case {
+                seed,
+                n,
+                d,
+                exponent,
+                twist: Twist::None,
+                sae,
+                trainer: trainer.lr(0.02),
             })
             .boxed()
     }

@@ -12,7 +12,7 @@ type Judged = Result<Verdict, String>;
 /// The laws by name.
 pub fn laws() -> Vec<Law<Case>> {
     vec![
-        Law { name: "nonfinite_inputs_poison_every_output", judge: nonfinite_inputs_poison_every_output },
+        Law::poison(),
         Law { name: "outputs_of_finite_inputs_are_finite", judge: outputs_of_finite_inputs_are_finite },
         Law { name: "y_is_nonnegative", judge: y_is_nonnegative },
         Law { name: "loss_is_that_of_the_returned_factors", judge: loss_is_that_of_the_returned_factors },
@@ -63,30 +63,12 @@ fn rows(trial: &Trial<Case>) -> usize {
     trial.inputs[0].shape()[0]
 }
 
-fn finite(trial: &Trial<Case>) -> bool {
-    trial.inputs.iter().all(|input| input.first_nonfinite().is_none())
-}
-
 fn status(trial: &Trial<Case>) -> Status {
     Status(trial.outcome.status)
 }
 
-fn nonfinite_inputs_poison_every_output(trial: &Trial<Case>) -> Judged {
-    if finite(trial) {
-        return Ok(Verdict::Idle);
-    }
-    let Outcome { outputs, .. } = trial.outcome;
-    let poisoned = outputs.iter().all(|output| match &output.values {
-        tandem_verify::Values::Real(values) => values.iter().all(|x| x.is_nan()),
-        tandem_verify::Values::Index(values) if output.name == "iterations" => values == &[0],
-        tandem_verify::Values::Index(values) => values.iter().all(|&i| i == -1),
-    });
-    let flagged = status(trial) == Status::NONFINITE_INPUT;
-    Ok(Verdict::of(poisoned && flagged, || format!("status {:?}, outputs {outputs:?}", status(trial))))
-}
-
 fn outputs_of_finite_inputs_are_finite(trial: &Trial<Case>) -> Judged {
-    if !finite(trial) {
+    if !trial.finite() {
         return Ok(Verdict::Idle);
     }
     let sound = ["z", "y", "loss"].iter().all(|name| trial.outcome.reals(name).iter().all(|x| x.is_finite()));
@@ -94,7 +76,7 @@ fn outputs_of_finite_inputs_are_finite(trial: &Trial<Case>) -> Judged {
 }
 
 fn y_is_nonnegative(trial: &Trial<Case>) -> Judged {
-    if !finite(trial) {
+    if !trial.finite() {
         return Ok(Verdict::Idle);
     }
     let least = trial.outcome.reals("y").into_iter().fold(f64::INFINITY, f64::min);
@@ -102,7 +84,7 @@ fn y_is_nonnegative(trial: &Trial<Case>) -> Judged {
 }
 
 fn loss_is_that_of_the_returned_factors(trial: &Trial<Case>) -> Judged {
-    if !finite(trial) || trial.case.snmf.iters == 0 {
+    if !trial.finite() || trial.case.snmf.iters == 0 {
         return Ok(Verdict::Idle);
     }
     let parts = Parts::of(trial.inputs, trial.outcome)?;
@@ -130,7 +112,7 @@ fn underflow(trial: &Trial<Case>, a: &Matrix) -> f64 {
 
 fn loss_never_increases_without_sparsity(trial: &Trial<Case>) -> Judged {
     let deficient = status(trial).has(Status::RANK_DEFICIENT);
-    if !finite(trial) || trial.case.snmf.sparsity < 1.0 || deficient {
+    if !trial.finite() || trial.case.snmf.sparsity < 1.0 || deficient {
         return Ok(Verdict::Idle);
     }
     let parts = Parts::of(trial.inputs, trial.outcome)?;
@@ -142,7 +124,7 @@ fn loss_never_increases_without_sparsity(trial: &Trial<Case>) -> Judged {
 
 fn last_loss_is_repeated_after_an_early_stop(trial: &Trial<Case>) -> Judged {
     let Snmf { iters, patience, .. } = trial.case.snmf;
-    if !finite(trial) || iters == 0 {
+    if !trial.finite() || iters == 0 {
         return Ok(Verdict::Idle);
     }
     let parts = Parts::of(trial.inputs, trial.outcome)?;
@@ -157,7 +139,7 @@ fn last_loss_is_repeated_after_an_early_stop(trial: &Trial<Case>) -> Judged {
 /// Counts improvements in the losses themselves, and finds the same number of iterations.
 fn iteration_stops_when_patience_ends(trial: &Trial<Case>) -> Judged {
     let Snmf { iters, patience, tol, .. } = trial.case.snmf;
-    if !finite(trial) || patience == 0 || iters == 0 {
+    if !trial.finite() || patience == 0 || iters == 0 {
         return Ok(Verdict::Idle);
     }
     let parts = Parts::of(trial.inputs, trial.outcome)?;
@@ -183,7 +165,7 @@ fn iteration_stops_when_patience_ends(trial: &Trial<Case>) -> Judged {
 fn features_keep_the_asked_number_of_entries(trial: &Trial<Case>) -> Judged {
     let snmf = &trial.case.snmf;
     let kept = snmf.kept(rows(trial));
-    if !finite(trial) || snmf.iters == 0 || kept == rows(trial) {
+    if !trial.finite() || snmf.iters == 0 || kept == rows(trial) {
         return Ok(Verdict::Idle);
     }
     let z = Parts::of(trial.inputs, trial.outcome)?.z;
@@ -195,7 +177,7 @@ fn features_keep_the_asked_number_of_entries(trial: &Trial<Case>) -> Judged {
 }
 
 fn top_index_names_the_largest_uses_in_order(trial: &Trial<Case>) -> Judged {
-    if !finite(trial) {
+    if !trial.finite() {
         return Ok(Verdict::Idle);
     }
     let y = Parts::of(trial.inputs, trial.outcome)?.y;
@@ -213,7 +195,7 @@ fn top_index_names_the_largest_uses_in_order(trial: &Trial<Case>) -> Judged {
 
 /// (A - Z Y) Y' = 0 for the start, up to rounding on the scale of (|A| + |Z| |Y|) |Y'|, entry by entry.
 fn first_z_is_the_least_squares_partner(trial: &Trial<Case>) -> Judged {
-    if !finite(trial) || trial.case.snmf.iters > 0 || status(trial).has(Status::RANK_DEFICIENT) {
+    if !trial.finite() || trial.case.snmf.iters > 0 || status(trial).has(Status::RANK_DEFICIENT) {
         return Ok(Verdict::Idle);
     }
     let parts = Parts::of(trial.inputs, trial.outcome)?;
@@ -237,7 +219,7 @@ fn scaled(array: &HostArray, factor: impl Fn(usize) -> f64) -> HostArray {
 fn scaling_by_powers_of_two_is_exact(trial: &Trial<Case>) -> Judged {
     // Beyond, the scaled loss would leave f32's range.
     let extreme = matches!(trial.case.data, Data::Random(matrix, _) if matrix.exponent.abs() > 40);
-    if !finite(trial) || status(trial).has(Status::DEGENERATE) || extreme {
+    if !trial.finite() || status(trial).has(Status::DEGENERATE) || extreme {
         return Ok(Verdict::Idle);
     }
     let mut inputs = trial.inputs.to_vec();
@@ -259,7 +241,7 @@ fn from_start(trial: &Trial<Case>) -> Result<Option<(Case, HostArray)>, String> 
         return Ok(None);
     };
     let chosen = matrix.seed % 8 == 5 && snmf.sparsity == 1.0 && snmf.init == Init::Random;
-    let usable = finite(trial) && !status(trial).has(Status::DEGENERATE) && snmf.patience == 0 && snmf.iters <= 12;
+    let usable = trial.finite() && !status(trial).has(Status::DEGENERATE) && snmf.patience == 0 && snmf.iters <= 12;
     if !(chosen && usable) {
         return Ok(None);
     }

@@ -165,7 +165,7 @@ impl Subject for TransformSubject {
 
     fn laws(&self) -> Vec<Law<Case>> {
         vec![
-            Law { name: "nonfinite_inputs_poison_every_output", judge: nonfinite_inputs_poison_every_output },
+            Law::poison(),
             Law { name: "y_is_nonnegative_and_finite", judge: y_is_nonnegative_and_finite },
             Law { name: "loss_never_increases", judge: loss_never_increases },
             Law { name: "last_loss_is_that_of_y", judge: last_loss_is_that_of_y },
@@ -175,21 +175,8 @@ impl Subject for TransformSubject {
 
 type Judged = std::result::Result<Verdict, String>;
 
-fn finite(trial: &Trial<Case>) -> bool {
-    trial.inputs.iter().all(|input| input.first_nonfinite().is_none())
-}
-
-fn nonfinite_inputs_poison_every_output(trial: &Trial<Case>) -> Judged {
-    if finite(trial) {
-        return Ok(Verdict::Idle);
-    }
-    let poisoned = OUTPUTS.iter().all(|name| trial.outcome.reals(name).iter().all(|x| x.is_nan()));
-    let flagged = Status(trial.outcome.status) == Status::NONFINITE_INPUT;
-    Ok(Verdict::of(poisoned && flagged, || format!("{:?}", trial.outcome)))
-}
-
 fn y_is_nonnegative_and_finite(trial: &Trial<Case>) -> Judged {
-    if !finite(trial) {
+    if !trial.finite() {
         return Ok(Verdict::Idle);
     }
     let y = trial.outcome.reals("y");
@@ -207,7 +194,7 @@ fn slack(trial: &Trial<Case>) -> Option<(Matrix, Matrix, Matrix, f64)> {
 }
 
 fn loss_never_increases(trial: &Trial<Case>) -> Judged {
-    let Some((.., slack)) = slack(trial).filter(|_| finite(trial)) else {
+    let Some((.., slack)) = slack(trial).filter(|_| trial.finite()) else {
         return Ok(Verdict::Idle);
     };
     let rise = trial.outcome.reals("loss").windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
@@ -218,7 +205,7 @@ fn last_loss_is_that_of_y(trial: &Trial<Case>) -> Judged {
     let (Some((a, z, y, slack)), Some(last)) = (slack(trial), trial.outcome.reals("loss").last().copied()) else {
         return Ok(Verdict::Idle);
     };
-    if !finite(trial) {
+    if !trial.finite() {
         return Ok(Verdict::Idle);
     }
     let found = a.minus(&z.dot(&y)).squared_norm();

@@ -1,7 +1,6 @@
 //! What must hold of every column-row approximation, whatever the rounding.
 
-use tandem_verify::status::Status;
-use tandem_verify::{Law, Matrix, Trial, Values, Verdict};
+use tandem_verify::{Law, Matrix, Trial, Verdict};
 
 use super::Case;
 
@@ -10,7 +9,7 @@ type Judged = Result<Verdict, String>;
 /// The laws by name.
 pub fn laws() -> Vec<Law<Case>> {
     vec![
-        Law { name: "nonfinite_inputs_poison_every_output", judge: nonfinite_inputs_poison_every_output },
+        Law::poison(),
         Law { name: "product_is_the_sum_of_the_weighted_terms", judge: product_is_the_sum_of_the_weighted_terms },
         Law { name: "chosen_terms_are_the_largest", judge: chosen_terms_are_the_largest },
         Law { name: "weights_are_inverse_to_the_sizes", judge: weights_are_inverse_to_the_sizes },
@@ -44,18 +43,6 @@ impl Parts {
         let index = trial.outcome.indices("index").iter().map(|&t| t as usize).collect();
         Some(Self { sizes, units, index, weight: trial.outcome.reals("weight"), a, b })
     }
-}
-
-fn nonfinite_inputs_poison_every_output(trial: &Trial<Case>) -> Judged {
-    if Parts::of(trial).is_some() {
-        return Ok(Verdict::Idle);
-    }
-    let poisoned = trial.outcome.outputs.iter().all(|output| match &output.values {
-        Values::Real(values) => values.iter().all(|x| x.is_nan()),
-        Values::Index(values) => values.iter().all(|&i| i == -1),
-    });
-    let flagged = Status(trial.outcome.status) == Status::NONFINITE_INPUT;
-    Ok(Verdict::of(poisoned && flagged, || format!("{:?}", trial.outcome)))
 }
 
 fn product_is_the_sum_of_the_weighted_terms(trial: &Trial<Case>) -> Judged {

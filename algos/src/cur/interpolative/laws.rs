@@ -2,7 +2,7 @@
 
 use faer::Mat;
 use tandem_verify::status::Status;
-use tandem_verify::{Law, Matrix, Trial, Values, Verdict};
+use tandem_verify::{Law, Matrix, Trial, Verdict};
 
 use super::Case;
 
@@ -11,7 +11,7 @@ type Judged = Result<Verdict, String>;
 /// The laws by name.
 pub fn laws() -> Vec<Law<Case>> {
     vec![
-        Law { name: "nonfinite_inputs_poison_every_output", judge: nonfinite_inputs_poison_every_output },
+        Law::poison(),
         Law { name: "columns_are_distinct_and_of_a", judge: columns_are_distinct_and_of_a },
         Law { name: "x_is_the_identity_at_the_columns", judge: x_is_the_identity_at_the_columns },
         Law { name: "entries_of_x_are_bounded", judge: entries_of_x_are_bounded },
@@ -55,18 +55,6 @@ impl Parts {
             error: trial.outcome.reals("relative_error").first().copied().unwrap_or(f64::NAN),
         }))
     }
-}
-
-fn nonfinite_inputs_poison_every_output(trial: &Trial<Case>) -> Judged {
-    if trial.inputs[0].first_nonfinite().is_none() {
-        return Ok(Verdict::Idle);
-    }
-    let poisoned = trial.outcome.outputs.iter().all(|output| match &output.values {
-        Values::Real(values) => values.iter().all(|x| x.is_nan()),
-        Values::Index(values) => values.iter().all(|&i| i == -1),
-    });
-    let flagged = Status(trial.outcome.status) == Status::NONFINITE_INPUT;
-    Ok(Verdict::of(poisoned && flagged, || format!("{:?}", trial.outcome)))
 }
 
 fn columns_are_distinct_and_of_a(trial: &Trial<Case>) -> Judged {

@@ -6,14 +6,14 @@ mod parts;
 use faer::Mat;
 use tandem_compile::HostArray;
 use tandem_verify::status::Status;
-use tandem_verify::{Law, Trial, Values, Verdict};
+use tandem_verify::{Law, Trial, Verdict};
 
 use self::bounds::{
     error_is_that_of_both_projections, error_is_within_the_interpolation_bounds, growth_of_deim_and_qdeim_is_bounded,
     leverage_takes_the_largest_scores, matrices_of_that_rank_are_reproduced, maxvol_is_dominant,
     no_rank_is_better_than_the_svd,
 };
-use self::parts::{Parts, Spectrum, finite, indices, norm};
+use self::parts::{Parts, Spectrum, indices, norm};
 use super::subject::{Case, Twist};
 use super::{Core, Select};
 
@@ -22,7 +22,7 @@ type Judged = Result<Verdict, String>;
 /// The laws by name.
 pub fn laws() -> Vec<Law<Case>> {
     vec![
-        Law { name: "nonfinite_inputs_poison_every_output", judge: nonfinite_inputs_poison_every_output },
+        Law::poison(),
         Law { name: "outputs_of_finite_inputs_are_finite", judge: outputs_of_finite_inputs_are_finite },
         Law { name: "indices_are_distinct_and_in_range", judge: indices_are_distinct_and_in_range },
         Law { name: "c_and_r_are_columns_and_rows_of_a", judge: c_and_r_are_columns_and_rows_of_a },
@@ -53,20 +53,8 @@ fn is(trial: &Trial<Case>, core: Core) -> bool {
     trial.case.cur.core == core
 }
 
-fn nonfinite_inputs_poison_every_output(trial: &Trial<Case>) -> Judged {
-    if finite(trial) {
-        return Ok(Verdict::Idle);
-    }
-    let poisoned = trial.outcome.outputs.iter().all(|output| match &output.values {
-        Values::Real(values) => values.iter().all(|x| x.is_nan()),
-        Values::Index(values) => values.iter().all(|&i| i == -1),
-    });
-    let flagged = status(trial) == Status::NONFINITE_INPUT;
-    Ok(Verdict::of(poisoned && flagged, || format!("status {}, {:?}", status(trial), trial.outcome.outputs)))
-}
-
 fn outputs_of_finite_inputs_are_finite(trial: &Trial<Case>) -> Judged {
-    if !finite(trial) {
+    if !trial.finite() {
         return Ok(Verdict::Idle);
     }
     let names = ["c", "u", "r", "relative_error", "core_norm"];
@@ -75,7 +63,7 @@ fn outputs_of_finite_inputs_are_finite(trial: &Trial<Case>) -> Judged {
 }
 
 fn indices_are_distinct_and_in_range(trial: &Trial<Case>) -> Judged {
-    if !finite(trial) {
+    if !trial.finite() {
         return Ok(Verdict::Idle);
     }
     let shape = trial.inputs[0].shape();
@@ -169,7 +157,7 @@ fn cross_core_interpolates(trial: &Trial<Case>) -> Judged {
 
 fn scaling_by_powers_of_two_is_exact(trial: &Trial<Case>) -> Judged {
     // Beyond, the scaled outputs would leave f32's range.
-    if !finite(trial) || status(trial).has(Status::DEGENERATE) || trial.case.matrix.exponent.abs() > 40 {
+    if !trial.finite() || status(trial).has(Status::DEGENERATE) || trial.case.matrix.exponent.abs() > 40 {
         return Ok(Verdict::Idle);
     }
     if matches!(trial.case.twist, Twist::GradedRows | Twist::GradedColumns) {
@@ -191,7 +179,7 @@ fn scaling_by_powers_of_two_is_exact(trial: &Trial<Case>) -> Judged {
 }
 
 fn zero_takes_the_first_indices(trial: &Trial<Case>) -> Judged {
-    if !finite(trial) || trial.inputs[0].to_f64().iter().any(|&x| x != 0.0) {
+    if !trial.finite() || trial.inputs[0].to_f64().iter().any(|&x| x != 0.0) {
         return Ok(Verdict::Idle);
     }
     let ordered = trial.case.cur.select == Select::LeverageSampled

@@ -57,7 +57,7 @@ impl Spectrum {
 impl Parts {
     /// `None` where the laws on numbers say nothing: not finite.
     pub fn of(trial: &Trial<Case>) -> Result<Option<Self>, String> {
-        if !finite(trial) {
+        if !trial.finite() {
             return Ok(None);
         }
         let a = Matrix::from_array(&trial.inputs[0]).ok_or("the input is no matrix")?;
@@ -132,8 +132,4 @@ pub(super) fn norm(x: MatRef<'_, f64>) -> f64 {
 /// Non-negative indices; what is negative becomes too large.
 pub(super) fn indices(outcome: &Outcome<f64>, name: &str) -> Vec<usize> {
     outcome.indices(name).into_iter().map(|i| usize::try_from(i).unwrap_or(usize::MAX)).collect()
-}
-
-pub(super) fn finite(trial: &Trial<Case>) -> bool {
-    trial.inputs.iter().all(|input| input.first_nonfinite().is_none())
 }

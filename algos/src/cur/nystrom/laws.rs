@@ -2,7 +2,7 @@
 
 use faer::{Mat, Side};
 use tandem_verify::status::Status;
-use tandem_verify::{Law, Matrix, Trial, Values, Verdict};
+use tandem_verify::{Law, Matrix, Trial, Verdict};
 
 use super::Case;
 
@@ -11,7 +11,7 @@ type Judged = Result<Verdict, String>;
 /// The laws by name.
 pub fn laws() -> Vec<Law<Case>> {
     vec![
-        Law { name: "nonfinite_inputs_poison_every_output", judge: nonfinite_inputs_poison_every_output },
+        Law::poison(),
         Law { name: "indices_are_distinct_and_in_range", judge: indices_are_distinct_and_in_range },
         Law { name: "chosen_columns_are_represented", judge: chosen_columns_are_represented },
         Law { name: "what_is_left_is_semidefinite", judge: what_is_left_is_semidefinite },
@@ -51,18 +51,6 @@ impl Parts {
     fn left(&self) -> Mat<f64> {
         &self.a - &self.f * self.f.transpose()
     }
-}
-
-fn nonfinite_inputs_poison_every_output(trial: &Trial<Case>) -> Judged {
-    if trial.inputs[0].first_nonfinite().is_none() {
-        return Ok(Verdict::Idle);
-    }
-    let poisoned = trial.outcome.outputs.iter().all(|output| match &output.values {
-        Values::Real(values) => values.iter().all(|x| x.is_nan()),
-        Values::Index(values) => values.iter().all(|&i| i == -1),
-    });
-    let flagged = Status(trial.outcome.status) == Status::NONFINITE_INPUT;
-    Ok(Verdict::of(poisoned && flagged, || format!("{:?}", trial.outcome)))
 }
 
 fn indices_are_distinct_and_in_range(trial: &Trial<Case>) -> Judged {

@@ -7,8 +7,10 @@ use tandem_verify::{Law, Matrix, Outcome, Trial, Verdict};
 use super::subject::{Case, OUTPUTS};
 use super::{MpSae, Selection};
 
+mod baseline;
 mod training;
 
+pub use baseline::of_a_baseline;
 pub use training::of_a_training;
 
 type Judged = Result<Verdict, String>;
@@ -34,10 +36,6 @@ pub fn of_a_step() -> Vec<Law<Case>> {
     ]
 }
 
-fn finite(trial: &Trial<Case>) -> bool {
-    trial.inputs.iter().all(|input| input.first_nonfinite().is_none())
-}
-
 fn matrix(array: &HostArray) -> Result<Matrix, String> {
     Matrix::from_array(array).ok_or_else(|| format!("{} is no matrix", array.ty()))
 }
@@ -61,7 +59,7 @@ struct Parts {
 impl Parts {
     /// `None` where NaN or infinity went in.
     fn of(trial: &Trial<Case>) -> Result<Option<Self>, String> {
-        if !finite(trial) {
+        if !trial.finite() {
             return Ok(None);
         }
         let (x, raw) = (matrix(&trial.inputs[0])?, matrix(&trial.inputs[1])?);
@@ -112,7 +110,7 @@ fn length(x: &[f64]) -> f64 {
 }
 
 fn nonfinite_inputs_poison(trial: &Trial<Case>) -> Judged {
-    if finite(trial) {
+    if trial.finite() {
         return Ok(Verdict::Idle);
     }
     let (n, k, d) = (trial.case.n, trial.case.sae.k, trial.case.d);
@@ -131,7 +129,7 @@ fn nonfinite_inputs_poison(trial: &Trial<Case>) -> Judged {
 }
 
 fn outputs_of_finite_inputs_are_finite(trial: &Trial<Case>) -> Judged {
-    if !finite(trial) {
+    if !trial.finite() {
         return Ok(Verdict::Idle);
     }
     let sound = OUTPUTS.iter().all(|name| trial.outcome.reals(name).iter().all(|x| x.is_finite()));
@@ -301,7 +299,7 @@ fn times(before: &Outcome<f64>, after: &Outcome<f64>, factors: &[(&str, f64)]) -
 
 /// Beyond, squares leave f32's range.
 fn moderate(trial: &Trial<Case>) -> bool {
-    finite(trial) && trial.case.exponent.abs() <= 40
+    trial.finite() && trial.case.exponent.abs() <= 40
 }
 
 fn scaling_the_data_is_exact(trial: &Trial<Case>) -> Judged {
@@ -338,7 +336,7 @@ fn scaling_the_atoms_is_exact(trial: &Trial<Case>) -> Judged {
 fn fewer_steps_are_the_first_ones(trial: &Trial<Case>) -> Judged {
     let k = trial.case.sae.k;
     // A second program for each of these: some cases suffice.
-    if !finite(trial) || k < 2 || trial.case.seed % 4 != 3 {
+    if !trial.finite() || k < 2 || trial.case.seed % 4 != 3 {
         return Ok(Verdict::Idle);
     }
     let fewer = Case { sae: trial.case.sae.k(k - 1), ..trial.case.clone() };

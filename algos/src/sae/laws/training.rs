@@ -3,13 +3,13 @@
 use tandem_verify::status::Status;
 use tandem_verify::{Law, Trial, Verdict};
 
-use super::{Judged, finite, length, moderate, scaled, times};
+use super::{Judged, length, moderate, scaled, times};
 use crate::sae::subject::{Case, TRAINED};
 
 /// The laws of a training.
 pub fn of_a_training() -> Vec<Law<Case>> {
     vec![
-        Law { name: "nonfinite_data_poison_every_output", judge: nonfinite_data_poison_every_output },
+        Law::poison(),
         Law { name: "atoms_have_norm_one", judge: atoms_have_norm_one },
         Law { name: "losses_are_finite_and_not_negative", judge: losses_are_finite_and_not_negative },
         Law { name: "scaling_the_data_by_powers_of_two_is_exact", judge: scaling_scales_a_training },
@@ -17,17 +17,8 @@ pub fn of_a_training() -> Vec<Law<Case>> {
     ]
 }
 
-fn nonfinite_data_poison_every_output(trial: &Trial<Case>) -> Judged {
-    if finite(trial) {
-        return Ok(Verdict::Idle);
-    }
-    let poisoned = TRAINED.iter().all(|name| trial.outcome.reals(name).iter().all(|x| x.is_nan()));
-    let flagged = Status(trial.outcome.status) == Status::NONFINITE_INPUT;
-    Ok(Verdict::of(poisoned && flagged, || format!("{:?}", trial.outcome)))
-}
-
 fn atoms_have_norm_one(trial: &Trial<Case>) -> Judged {
-    if !finite(trial) {
+    if !trial.finite() {
         return Ok(Verdict::Idle);
     }
     let d = trial.case.d;
@@ -36,7 +27,7 @@ fn atoms_have_norm_one(trial: &Trial<Case>) -> Judged {
 }
 
 fn losses_are_finite_and_not_negative(trial: &Trial<Case>) -> Judged {
-    if !finite(trial) {
+    if !trial.finite() {
         return Ok(Verdict::Idle);
     }
     let losses = trial.outcome.reals("loss");
@@ -54,7 +45,7 @@ fn scaling_scales_a_training(trial: &Trial<Case>) -> Judged {
 }
 
 fn the_same_seed_trains_the_same(trial: &Trial<Case>) -> Judged {
-    if !finite(trial) {
+    if !trial.finite() {
         return Ok(Verdict::Idle);
     }
     let other = (trial.rerun)(trial.case, trial.inputs)?;

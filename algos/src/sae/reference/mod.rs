@@ -4,6 +4,7 @@
 //! of w_t is -(w_t' r_{t-1}) g - (w_t' g) r_{t-1}, g being the cotangent of r_t; for the loss it begins as 2 r_k / n. Every
 //! residual is kept. A norm that is divided out takes away the part along the atom.
 
+pub mod coder;
 mod draw;
 pub mod train;
 
