@@ -158,8 +158,10 @@ fn unit_atoms(dictionary: &Tensor) -> Atoms {
     let finite = largest.is_finite().all();
     let tiny = if dictionary.dtype() == DType::F64 { f64::MIN_POSITIVE } else { f64::from(f32::MIN_POSITIVE) };
     let live = largest.ge(tiny) & &finite;
-    let units = power_of_two(&largest);
-    let scaled = column(&live).select(dictionary / column(&units), 0.0);
+    // At most the inverse of the smallest normal number, for a product by the inverse, which the compiler does twice rather
+    // than hold the scaled dictionary: a quotient it would not.
+    let units = power_of_two(&largest).minimum(1.0 / tiny);
+    let scaled = column(&live).select(dictionary * column(&(number(1.0, dictionary.dtype()) / &units)), 0.0);
     let norms = live.select(row_norms(&scaled), 1.0);
     Atoms { atoms: scaled / column(&norms), live, norms, units, finite }
 }

@@ -34,7 +34,7 @@ impl Problem<'_> {
         let (free, gram, used) = (&s.own[0], &s.own[1], &s.own[2]);
         let atom = self.atoms.take(&at, 0);
         let square = row_products(&atom, &atom);
-        let g = self.with_chosen(&s, &at, &atom);
+        let g = s.support.ge(0).select(self.with_chosen(&s, &at, &atom), 0.0);
         let in_use = used.select(&g, 0.0);
         let pivot = &square - (&in_use * solve(gram, used, &in_use)).sum_axes([0]);
         let (moves, refused) = self.refuse(&moves, &pivot, &square);
