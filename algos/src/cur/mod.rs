@@ -30,7 +30,7 @@
 //!
 //! Cost: a thin singular value decomposition, 4 to 8 times m n min(m, n) flops, for what is selected from vectors; 4 m
 //! n k for pivoted QR; 2 m n k for the sketch; then 2 m n k for the optimal core and as much for the error. Peak memory
-//! is some four copies of A.
+//! is some four copies of A and what the singular value decomposition works in; docs/benchmarks.md has a measured one.
 //!
 //! Degenerate inputs: A = 0 gives the first indices, U = 0 and error 0 ([`Status::DEGENERATE`]). Where A has fewer than
 //! k singular values above max(m, n) eps s_1, the remaining indices are the lowest unselected ones and pseudoinverses
