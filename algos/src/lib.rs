@@ -2,6 +2,7 @@
 //! reference on faer (`reference.rs`), with the laws that both must obey (`laws.rs`).
 
 pub mod cur;
+pub mod householder;
 pub mod pursuit;
 pub mod retrieval;
 pub mod sae;

@@ -4,6 +4,7 @@ use tandem_algos::cur::cr::CrSubject;
 use tandem_algos::cur::interpolative::InterpolativeSubject;
 use tandem_algos::cur::nystrom::NystromSubject;
 use tandem_algos::cur::subject::CurSubject;
+use tandem_algos::householder::subject::{ProductSubject, ProjectorSubject};
 use tandem_algos::pursuit::Method;
 use tandem_algos::pursuit::subject::PursuitSubject;
 use tandem_algos::retrieval::subject::SearchSubject;
@@ -151,4 +152,24 @@ fn mpsae_train_agrees_in_f32() {
 #[test]
 fn mpsae_train_agrees_in_f64() {
     agrees(TrainSubject, DType::F64, "tests/regressions/mpsae-train-f64.txt");
+}
+
+#[test]
+fn householder_q_agrees_in_f32() {
+    agrees(ProductSubject, DType::F32, "tests/regressions/householder-q-f32.txt");
+}
+
+#[test]
+fn householder_q_agrees_in_f64() {
+    agrees(ProductSubject, DType::F64, "tests/regressions/householder-q-f64.txt");
+}
+
+#[test]
+fn householder_projector_agrees_in_f32() {
+    agrees(ProjectorSubject, DType::F32, "tests/regressions/householder-projector-f32.txt");
+}
+
+#[test]
+fn householder_projector_agrees_in_f64() {
+    agrees(ProjectorSubject, DType::F64, "tests/regressions/householder-projector-f64.txt");
 }

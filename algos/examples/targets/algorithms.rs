@@ -1,11 +1,12 @@
 //! The algorithms, each at sizes that n sets.
 
 use tandem_algos::cur::{Cur, Select};
+use tandem_algos::householder::{Form, HouseholderQ, Projector, householder_q};
 use tandem_algos::pursuit::{Method, Pursuit, Route, Selection};
 use tandem_algos::retrieval::Search;
 use tandem_algos::sae::MpSae;
 use tandem_algos::snmf::{Init, Snmf};
-use tandem_compile::{DType, Graph, Result, Tensor, TensorType, trace};
+use tandem_compile::{DType, Graph, Result, Tensor, TensorType, trace, value_and_grad};
 
 /// The program of an algorithm.
 pub fn graph(name: &str, n: usize, dtype: DType) -> Option<Result<Graph>> {
@@ -36,6 +37,19 @@ pub const ALGORITHMS: &[(&str, Program)] = &[
     ("cur-qr", |n, dtype| cur(Select::Qr, n, dtype)),
     ("cur-maxvol", |n, dtype| cur(Select::Maxvol, n, dtype)),
     ("cur-leverage-sampled", |n, dtype| cur(Select::LeverageSampled, n, dtype)),
+    ("householder-q-sequential", |n, dtype| reflections(Form::Sequential, n, dtype)),
+    ("householder-q-accumulated", |n, dtype| reflections(Form::Accumulated, n, dtype)),
+    ("householder-q-compact", |n, dtype| reflections(Form::Compact, n, dtype)),
+    ("householder-q-blocked", |n, dtype| reflections(Form::Blocked(Form::WIDTH), n, dtype)),
+    ("householder-q-tree", |n, dtype| reflections(Form::Tree, n, dtype)),
+    ("householder-gradient", |n, dtype| {
+        let v = TensorType::new(dtype, [4, 2 * n, n]);
+        trace(|v: Tensor| value_and_grad(|v: Tensor| householder_q(&v, n).sum())(v), &[v])
+    }),
+    ("householder-projector", |n, dtype| {
+        let projector = Projector::new(n.div_ceil(8));
+        trace(|w: Tensor| projector.trace(&w).into_vec(), &[TensorType::new(dtype, [2 * n, n])])
+    }),
     ("cur-search", |n, dtype| {
         let search = Search::new(10);
         let indices = TensorType::new(DType::I32, [n / 2]);
@@ -54,4 +68,10 @@ fn pursuit(pursuit: Pursuit, n: usize, dtype: DType) -> Result<Graph> {
 fn cur(select: Select, n: usize, dtype: DType) -> Result<Graph> {
     let cur = Cur::new(n.div_ceil(8)).select(select);
     trace(|a: Tensor| cur.trace(&a).into_vec(), &[TensorType::new(dtype, [2 * n, n])])
+}
+
+/// n reflections in 2 n dimensions, the first n columns.
+fn reflections(form: Form, n: usize, dtype: DType) -> Result<Graph> {
+    let q = HouseholderQ::new().cols(n).form(form);
+    trace(|v: Tensor| q.trace(&v).into_vec(), &[TensorType::new(dtype, [2 * n, n])])
 }
