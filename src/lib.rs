@@ -47,6 +47,7 @@ pub mod prelude {
     pub use crate::fit::{Factorization, Fit, Skeleton};
     pub use crate::retrieve::Retriever;
     pub use tandem_algos::cur::{Core, Cur, Select};
+    pub use tandem_algos::householder::{Projector, householder_apply, householder_q};
     pub use tandem_algos::pursuit::{Pursuit, Route, Selection};
     pub use tandem_algos::retrieval::{Plan, Scored, Search, uniform_anchors};
     pub use tandem_algos::snmf::{Init, Snmf};

@@ -1,6 +1,7 @@
 //! Every algorithm under its name, with what it takes and gives: what the command line and other programs drive.
 
 mod cur;
+mod householder;
 mod mpsae;
 mod operation;
 mod parameters;
@@ -165,6 +166,8 @@ pub fn algorithms() -> &'static [&'static dyn Algorithm] {
         &mpsae::Train,
         &cur::Decompose,
         &search::CurSearch,
+        &householder::Product,
+        &householder::Nearest,
         &Linear(Operation::Qr),
         &Linear(Operation::Lu),
         &Linear(Operation::Cholesky),

@@ -16,7 +16,18 @@ fn list_names_every_input_output_and_parameter() {
         value.as_array().unwrap().iter().map(|x| x["name"].as_str().unwrap().to_owned()).collect()
     };
     let linear = ["qr", "lu", "cholesky", "eigh", "svd", "polar", "pinv", "lstsq", "solve"];
-    let algorithms = ["snmf", "snmf-transform", "mp", "omp", "gp", "mpsae-train", "cur", "cur-search"];
+    let algorithms = [
+        "snmf",
+        "snmf-transform",
+        "mp",
+        "omp",
+        "gp",
+        "mpsae-train",
+        "cur",
+        "cur-search",
+        "householder-q",
+        "householder-projector",
+    ];
     assert_eq!(names(&list), [&algorithms[..], &linear].concat());
     assert_eq!(names(&list[0]["inputs"]), ["a", "y0"]);
     assert_eq!(names(&list[0]["outputs"]), ["z", "y", "loss", "iterations", "top_index"]);

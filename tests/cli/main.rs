@@ -5,6 +5,7 @@ mod compare;
 mod cur;
 mod export;
 mod garbage;
+mod householder;
 mod inputs;
 mod linalg;
 mod pursuit;
