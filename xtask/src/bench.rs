@@ -13,6 +13,8 @@ pub fn run() -> ExitCode {
         && ["bench/snmf.py", "bench/train_mlp.py", "bench/pursuit.py"]
             .iter()
             .all(|script| ["plugin", "jaxlib"].iter().all(|platform| succeeds(peers::python(&[script, platform]))))
+        && succeeds(cargo(&["build", "--release", "--package", "tandem-algos", "--example", "reflections"]))
+        && ["plugin", "jaxlib"].iter().all(|platform| succeeds(peers::python(&["bench/householder.py", platform])))
         && succeeds(cargo(&["build", "--release", "--package", "tandem-linalg", "--example", "stopwatch"]))
         && succeeds(peers::python(&["bench/linalg.py"]))
         && succeeds(peers::python(&["bench/cur.py"]));
