@@ -6,7 +6,9 @@
 //! - sequential: as gradient, by one loop over the reflections forward and one backward.
 
 use tandem_algos::householder::{Form, householder_q};
-use tandem_compile::{DType, Error, Result, Tensor, TensorType, custom_vjp, fori_loop, iota, scalar, trace, value_and_grad, vmap, zeros};
+use tandem_compile::{
+    DType, Error, Result, Tensor, TensorType, custom_vjp, fori_loop, iota, scalar, trace, value_and_grad, vmap, zeros,
+};
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();

@@ -108,7 +108,7 @@ impl Algorithm for Nearest {
     }
 
     fn about(&self) -> &'static str {
-        "the partial isometry nearest to w, q(u) s q(v)' of products of reflections: equally strong, orthogonal directions"
+        "the partial isometry nearest to w, q(u) s q(v)': directions that are orthogonal and equally strong"
     }
 
     fn inputs(&self) -> &'static [Input] {

@@ -161,7 +161,10 @@ impl Form {
             Form::Compact => self.forward(v, &Operand::Columns(cols), false),
             _ => {
                 let of = move |form: Form, v: &Tensor| form.forward(v, &Operand::Columns(cols), false);
-                custom_jvp(move |v: Tensor| of(self, &v), move |v: Tensor, dv: Tensor| jvp(|v: Tensor| of(Form::Compact, &v), v, dv))(v.clone())
+                custom_jvp(
+                    move |v: Tensor| of(self, &v),
+                    move |v: Tensor, dv: Tensor| jvp(|v: Tensor| of(Form::Compact, &v), v, dv),
+                )(v.clone())
             }
         };
         or_nan(&all_finite(v), &q)
@@ -174,7 +177,10 @@ impl Form {
         let y = match self {
             _ if v.dim(1) == 0 || x.dim(1) == 0 => return or_nan(&all_finite(x), x),
             Form::Compact => of(self, pair),
-            _ => custom_jvp(move |x: Pair| of(self, x), move |x: Pair, dx: Pair| jvp(|x: Pair| of(Form::Compact, x), x, dx))(pair),
+            _ => custom_jvp(
+                move |x: Pair| of(self, x),
+                move |x: Pair, dx: Pair| jvp(|x: Pair| of(Form::Compact, x), x, dx),
+            )(pair),
         };
         or_nan(&(all_finite(v) & all_finite(x)), &y)
     }
