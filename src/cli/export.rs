@@ -48,11 +48,11 @@ impl Export {
     pub fn run(self) -> Result<(), Failure> {
         let algorithm = inputs::algorithm(&self.algorithm)?;
         let settings = Settings::parse(algorithm.parameters(), &self.settings).map_err(Failure::usage)?;
-        let texts = inputs::assign(algorithm, &self.inputs)?;
+        let (signature, texts) = inputs::assign(algorithm, &self.inputs)?;
         check_text(&self.out).map_err(Failure::usage)?;
         let real = self.dtype.dtype();
-        let types: Vec<Option<TensorType>> = algorithm
-            .inputs()
+        let types: Vec<Option<TensorType>> = signature
+            .inputs
             .iter()
             .zip(&texts)
             .map(|(input, text)| text.as_ref().map(|text| argument(input, text, real)).transpose())
@@ -62,7 +62,7 @@ impl Export {
             return Err(Failure::usage(reason));
         }
         let graph = graph(&*problem, &types).map_err(Failure::usage)?;
-        let graph = graph.with_leading_results(algorithm.outputs().len());
+        let graph = graph.with_leading_results(signature.outputs.len());
         write_text(&self.out, self.text(&graph)?).map_err(Failure::usage)?;
         output::say(&format!("{}: {} operations in {}", algorithm.name(), graph.nodes().len(), self.out.display()));
         Ok(())

@@ -4,7 +4,7 @@ use tandem_compile::{DType, HostArray, TensorType};
 
 use super::Failure;
 use crate::files::FileRef;
-use crate::registry::{Algorithm, Input, algorithms, find};
+use crate::registry::{Algorithm, Input, Signature, algorithms, find};
 
 /// The algorithm called `name`.
 pub fn algorithm(name: &str) -> Result<&'static dyn Algorithm, Failure> {
@@ -14,9 +14,12 @@ pub fn algorithm(name: &str) -> Result<&'static dyn Algorithm, Failure> {
     })
 }
 
-/// The texts after `NAME=`, in the order of the algorithm's inputs; `None` where an optional input is not given.
-pub fn assign(algorithm: &dyn Algorithm, assignments: &[String]) -> Result<Vec<Option<String>>, Failure> {
-    let inputs = algorithm.inputs();
+/// What the run takes and gives, and the texts after `NAME=` in the order of its inputs; `None` where an optional input is
+/// not given.
+pub fn assign(algorithm: &dyn Algorithm, assignments: &[String]) -> Result<(Signature, Vec<Option<String>>), Failure> {
+    let given: Vec<&str> = assignments.iter().filter_map(|text| Some(text.split_once('=')?.0)).collect();
+    let signature = algorithm.signature(&given);
+    let inputs = signature.inputs;
     let known = || inputs.iter().map(|input| input.name).collect::<Vec<_>>().join(", ");
     let mut values: Vec<Option<String>> = vec![None; inputs.len()];
     for assignment in assignments {
@@ -40,7 +43,7 @@ pub fn assign(algorithm: &dyn Algorithm, assignments: &[String]) -> Result<Vec<O
             return Err(Failure::usage(format!("the input {name} is missing ({shape}, {about}): --input {name}=FILE")));
         }
     }
-    Ok(values)
+    Ok((signature, values))
 }
 
 /// Reads an input in the dtype that it has in a run of precision `real`.

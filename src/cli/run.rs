@@ -11,7 +11,7 @@ use tandem_verify::status::Status;
 use super::stages::Staged;
 use super::{Failure, Place, Precision, Target, inputs, output};
 use crate::files::{Content, check_writable, write_all};
-use crate::registry::{Algorithm, Problem, Settings, graph};
+use crate::registry::{Algorithm, Input, Problem, Settings, Signature, graph};
 
 /// What `tandem run` takes.
 #[derive(Debug, Args)]
@@ -68,15 +68,15 @@ impl Run {
     pub fn run(self) -> Result<(), Failure> {
         let algorithm = inputs::algorithm(&self.algorithm)?;
         let settings = Settings::parse(algorithm.parameters(), &self.settings).map_err(Failure::usage)?;
-        let texts = inputs::assign(algorithm, &self.inputs)?;
+        let (signature, texts) = inputs::assign(algorithm, &self.inputs)?;
         check_writable(&self.out).map_err(Failure::usage)?;
-        let arrays = self.read(algorithm, &texts)?;
+        let arrays = self.read(signature.inputs, &texts)?;
         let types: Vec<Option<TensorType>> = arrays.iter().map(|a| a.as_ref().map(HostArray::ty)).collect();
         let problem = algorithm.problem(&settings, &types).map_err(Failure::usage)?;
         problem.check(&arrays).map_err(Failure::usage)?;
         inputs::check_memory(problem.bytes())?;
         let (device, computation) = self.compute(algorithm, &settings, &*problem, arrays)?;
-        self.finish(algorithm, &settings, &types, device.as_ref(), computation)
+        self.finish((algorithm.name(), signature), &settings, &types, device.as_ref(), computation)
     }
 
     fn compute(
@@ -110,21 +110,17 @@ impl Run {
         Ok((device, computation))
     }
 
-    fn read(&self, algorithm: &dyn Algorithm, texts: &[Option<String>]) -> Result<Vec<Option<HostArray>>, Failure> {
+    fn read(&self, takes: &[Input], texts: &[Option<String>]) -> Result<Vec<Option<HostArray>>, Failure> {
         let real = self.dtype.dtype();
-        algorithm
-            .inputs()
-            .iter()
-            .zip(texts)
-            .map(|(input, text)| {
-                text.as_ref().map(|text| inputs::read(input, text, real, self.allow_nonfinite)).transpose()
-            })
-            .collect()
+        let read = |(input, text): (&Input, &Option<String>)| {
+            text.as_ref().map(|text| inputs::read(input, text, real, self.allow_nonfinite)).transpose()
+        };
+        takes.iter().zip(texts).map(read).collect()
     }
 
     fn finish(
         &self,
-        algorithm: &dyn Algorithm,
+        (algorithm, Signature { inputs: takes, outputs: gives }): (&str, Signature),
         settings: &Settings,
         types: &[Option<TensorType>],
         device: Option<&Device>,
@@ -132,19 +128,18 @@ impl Run {
     ) -> Result<(), Failure> {
         let status = results.pop().and_then(|s| s.values::<i32>().ok()?.first().copied()).unwrap_or(0);
         let status = Status(status);
-        let inputs = named(algorithm.inputs().iter().map(|input| input.name), types.iter().cloned());
-        let outputs =
-            named(algorithm.outputs().iter().map(|output| output.name), results.iter().map(|result| Some(result.ty())));
+        let inputs = named(takes.iter().map(|input| input.name), types.iter().cloned());
+        let outputs = named(gives.iter().map(|output| output.name), results.iter().map(|result| Some(result.ty())));
         let all = inputs.iter().chain(&outputs);
         let shapes: Map<String, Value> = all.map(|(name, ty)| (name.to_string(), json!(ty.shape))).collect();
-        let flushed = algorithm.inputs().iter().zip(flushed).filter(|(_, count)| *count > 0);
+        let flushed = takes.iter().zip(flushed).filter(|(_, count)| *count > 0);
         let flushed: Map<String, Value> =
             flushed.map(|(input, count)| (input.name.to_string(), json!(count))).collect();
         let words = |types: &[(&str, TensorType)]| -> Map<String, Value> {
             types.iter().map(|(name, ty)| (name.to_string(), json!(ty.to_string()))).collect()
         };
         let record = json!({
-            "algorithm": algorithm.name(),
+            "algorithm": algorithm,
             "parameters": settings.to_json(),
             "device": device.map_or("reference", Device::name),
             "lowering": device.map(|device| device.lowering().to_string()),
@@ -161,8 +156,8 @@ impl Run {
         });
         let text = serde_json::to_string_pretty(&record).unwrap_or_default();
         let sound: Vec<(&str, bool)> =
-            algorithm.outputs().iter().zip(&results).map(|(o, r)| (o.name, r.first_nonfinite().is_none())).collect();
-        let names = algorithm.outputs().iter().map(|output| format!("{}.npy", output.name));
+            gives.iter().zip(&results).map(|(o, r)| (o.name, r.first_nonfinite().is_none())).collect();
+        let names = gives.iter().map(|output| format!("{}.npy", output.name));
         let mut files: Vec<(String, Content)> = names.zip(results.into_iter().map(Content::Npy)).collect();
         files.push(("run.json".into(), Content::Text(text.clone() + "\n")));
         write_all(&self.out, &files).map_err(Failure::usage)?;
@@ -171,7 +166,7 @@ impl Run {
             output::say(&text);
         } else {
             let (out, run) = (self.out.display(), times.run);
-            output::say(&format!("{}: {} files in {out}, computed in {run:.1} ms", algorithm.name(), files.len()));
+            output::say(&format!("{algorithm}: {} files in {out}, computed in {run:.1} ms", files.len()));
         }
         for (name, count) in &flushed {
             output::remark(&format!("{name}: the device reads its {count} subnormal numbers as zeros"));

@@ -65,6 +65,15 @@ pub struct Output {
     pub about: &'static str,
 }
 
+/// What a run takes and gives.
+#[derive(Debug, Clone, Copy)]
+pub struct Signature {
+    /// The inputs, in order.
+    pub inputs: &'static [Input],
+    /// The outputs, in order.
+    pub outputs: &'static [Output],
+}
+
 /// An algorithm by name.
 pub trait Algorithm: Sync {
     /// The name.
@@ -78,6 +87,12 @@ pub trait Algorithm: Sync {
 
     /// What it gives, in the order of an exported program's results.
     fn outputs(&self) -> &'static [Output];
+
+    /// Inputs and outputs of a run in which the inputs of these names are given: [`inputs`](Self::inputs) and
+    /// [`outputs`](Self::outputs), or more of them where their number is free.
+    fn signature(&self, _given: &[&str]) -> Signature {
+        Signature { inputs: self.inputs(), outputs: self.outputs() }
+    }
 
     /// The parameters with their defaults.
     fn parameters(&self) -> &'static [Parameter];
