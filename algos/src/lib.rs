@@ -3,6 +3,7 @@
 
 pub mod cur;
 pub mod householder;
+pub mod interaction;
 pub mod pursuit;
 pub mod retrieval;
 pub mod sae;

@@ -5,6 +5,7 @@ use tandem_algos::cur::interpolative::InterpolativeSubject;
 use tandem_algos::cur::nystrom::NystromSubject;
 use tandem_algos::cur::subject::CurSubject;
 use tandem_algos::householder::subject::{ProductSubject, ProjectorSubject};
+use tandem_algos::interaction::subject::LibSubject;
 use tandem_algos::pursuit::Method;
 use tandem_algos::pursuit::subject::PursuitSubject;
 use tandem_algos::retrieval::subject::SearchSubject;
@@ -172,4 +173,14 @@ fn householder_projector_agrees_in_f32() {
 #[test]
 fn householder_projector_agrees_in_f64() {
     agrees(ProjectorSubject, DType::F64, "tests/regressions/householder-projector-f64.txt");
+}
+
+#[test]
+fn lib_agrees_in_f32() {
+    agrees(LibSubject, DType::F32, "tests/regressions/lib-f32.txt");
+}
+
+#[test]
+fn lib_agrees_in_f64() {
+    agrees(LibSubject, DType::F64, "tests/regressions/lib-f64.txt");
 }

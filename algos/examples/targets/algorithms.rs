@@ -2,6 +2,8 @@
 
 use tandem_algos::cur::{Cur, Select};
 use tandem_algos::householder::{Form, HouseholderQ, Projector, householder_q};
+use tandem_algos::interaction::subject::program;
+use tandem_algos::interaction::{Edges, Lib};
 use tandem_algos::pursuit::{Method, Pursuit, Route, Selection};
 use tandem_algos::retrieval::Search;
 use tandem_algos::sae::MpSae;
@@ -56,7 +58,17 @@ pub const ALGORITHMS: &[(&str, Program)] = &[
         let types = [TensorType::new(dtype, [n, 8 * n]), indices, TensorType::new(dtype, [n, n / 2])];
         trace(|(rows, items, known): (Tensor, Tensor, Tensor)| search.trace(&rows, &items, &known).into_vec(), &types)
     }),
+    ("lib", |n, dtype| interaction(Lib::new(), n, dtype)),
+    ("lib-integrated", |n, dtype| interaction(Lib::new().center(false).edges(Edges::GaussLegendre(4)), n, dtype)),
 ];
+
+/// A network n -> n -> n / 2 and 8 n inputs.
+fn interaction(lib: Lib, n: usize, dtype: DType) -> Result<Graph> {
+    let half = n.div_ceil(2);
+    let types =
+        [vec![8 * n, n], vec![n, n], vec![n], vec![half, n], vec![half]].map(|shape| TensorType::new(dtype, shape));
+    trace(|inputs: Vec<Tensor>| program(&lib, &inputs), &types)
+}
 
 /// 4 n signals in n dimensions, by 8 n atoms.
 fn pursuit(pursuit: Pursuit, n: usize, dtype: DType) -> Result<Graph> {
