@@ -2,6 +2,7 @@
 
 mod cur;
 mod householder;
+mod interaction;
 mod mpsae;
 mod operation;
 mod parameters;
@@ -183,6 +184,7 @@ pub fn algorithms() -> &'static [&'static dyn Algorithm] {
         &search::CurSearch,
         &householder::Product,
         &householder::Nearest,
+        &interaction::Interact,
         &Linear(Operation::Qr),
         &Linear(Operation::Lu),
         &Linear(Operation::Cholesky),

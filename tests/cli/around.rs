@@ -27,6 +27,7 @@ fn list_names_every_input_output_and_parameter() {
         "cur-search",
         "householder-q",
         "householder-projector",
+        "lib",
     ];
     assert_eq!(names(&list), [&algorithms[..], &linear].concat());
     assert_eq!(names(&list[0]["inputs"]), ["a", "y0"]);

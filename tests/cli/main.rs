@@ -7,6 +7,7 @@ mod export;
 mod garbage;
 mod householder;
 mod inputs;
+mod interaction;
 mod linalg;
 mod pursuit;
 mod refused;
