@@ -10,7 +10,7 @@ pub fn run() -> ExitCode {
     let done = ready
         && succeeds(cargo(&["bench", "--package", "tandem-compile", "--bench", "dispatch"]))
         && succeeds(cargo(&["bench", "--package", "tandem-compile", "--bench", "tracing"]))
-        && ["bench/snmf.py", "bench/train_mlp.py", "bench/pursuit.py"]
+        && ["bench/snmf.py", "bench/train_mlp.py", "bench/pursuit.py", "bench/lib.py"]
             .iter()
             .all(|script| ["plugin", "jaxlib"].iter().all(|platform| succeeds(peers::python(&[script, platform]))))
         && succeeds(cargo(&["build", "--release", "--package", "tandem-algos", "--example", "reflections"]))
