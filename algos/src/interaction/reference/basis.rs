@@ -82,7 +82,7 @@ impl<R: Real> Basis<R> {
                 (0..width).map(sum).collect()
             };
             let (column, row) = (mix(&whitened.columns), mix(&whitened.rows));
-            if exceeds("truncation", value, largest * R::from_f64(threshold), largest, decisions) {
+            if exceeds("jacobians", value, largest * R::from_f64(threshold), largest, decisions) {
                 basis.keep(value, &column, &row);
                 kept.push(value.to_f64());
             } else {
@@ -206,7 +206,7 @@ fn directions<R: Real>(rows: &Mat<R>, threshold: f64, decisions: &mut Vec<Decisi
     let bound = largest * R::from_f64(threshold);
     let direction = |k: usize| -> Vec<R> { (0..gram.nrows()).map(|j| vectors[(j, k)]).collect() };
     let each = values.into_iter().enumerate();
-    each.map(|(k, d)| (d, direction(k), exceeds("truncation", d, bound, largest, decisions))).collect()
+    each.map(|(k, d)| (d, direction(k), exceeds("activations", d, bound, largest, decisions))).collect()
 }
 
 /// M in whitened coordinates, sample by sample.
