@@ -26,20 +26,7 @@ fn by_reference(v: &HostArray) -> Vec<f64> {
 }
 
 fn determinant(q: &[f64], n: usize) -> f64 {
-    let mut rows: Vec<Vec<f64>> = q.chunks(n).map(<[f64]>::to_vec).collect();
-    let mut product = 1.0;
-    for j in 0..n {
-        let pivot = (j..n).max_by(|&a, &b| rows[a][j].abs().total_cmp(&rows[b][j].abs())).unwrap();
-        product *= if pivot == j { rows[pivot][j] } else { -rows[pivot][j] };
-        rows.swap(pivot, j);
-        for i in j + 1..n {
-            let factor = rows[i][j] / rows[j][j];
-            for l in j..n {
-                rows[i][l] -= factor * rows[j][l];
-            }
-        }
-    }
-    product
+    faer::MatRef::from_row_major_slice(q, n, n).determinant()
 }
 
 /// V = normal(39, [8, 8]).

@@ -171,7 +171,7 @@ fn training_keeps_orthogonality_and_lengthens_the_vectors() {
             let grown = next.square().sum_axes([0]) / v.square().sum_axes([0]);
             (next, least.minimum(grown.min()))
         };
-        let (last, least) = fori_loop(0, 500, (v.clone(), number(1e9, DType::F64)), |i, state| step(i, state));
+        let (last, least) = fori_loop(0, 500, (v.clone(), number(1e9, DType::F64)), step);
         let distance = |v: &Tensor| (householder_q(v, 4) - &m).square().sum();
         (householder_q(&last, 4), least, distance(&v), distance(&last))
     })

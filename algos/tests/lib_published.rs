@@ -114,10 +114,11 @@ fn deep_linear_network() {
         assert!(found.len() == 5 && off < 6e-7, "{found:?}");
         if let Some(edges) = edges {
             let width = found.len();
-            for at in 0..width * width {
+            assert_eq!(edges.len(), width * width);
+            for (at, edge) in edges.iter().enumerate() {
                 let (i, j) = (at / width, at % width);
                 let expected = if i == j { found[i] } else { 0.0 };
-                assert!((edges[at] - expected).abs() < 3e-11, "edge {i}, {j} is {}", edges[at]);
+                assert!((edge - expected).abs() < 3e-11, "edge {i}, {j} is {edge}");
             }
         }
     }

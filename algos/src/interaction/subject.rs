@@ -93,7 +93,7 @@ impl Case {
         let input = |at: usize| match self.twist {
             Twist::Zero => 0.0,
             Twist::Constant => x[at % d] * scale,
-            Twist::ConstantInput if at % d == 0 => 0.1 * scale,
+            Twist::ConstantInput if at.is_multiple_of(d) => 0.1 * scale,
             Twist::Nan if at == 1 => f64::NAN,
             Twist::Infinite if at == 1 => f64::INFINITY,
             _ => ternary(x[at]) * scale * grade(at % d),

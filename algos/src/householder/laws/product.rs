@@ -54,7 +54,7 @@ fn q_is_the_product_of_the_reflections(trial: &Trial<ProductCase>) -> Judged {
 
 fn determinant_is_the_parity(trial: &Trial<ProductCase>) -> Judged {
     let Some((v, q)) = parts(trial)?.filter(|(_, q)| q.rows == q.cols) else { return Ok(Verdict::Idle) };
-    let expected = if count(&v) % 2 == 0 { 1.0 } else { -1.0 };
+    let expected = if count(&v).is_multiple_of(2) { 1.0 } else { -1.0 };
     Ok(within((determinant(&q) - expected).abs(), 10.0 * slack(trial, &v) * q.rows as f64, "|det Q - (-1)^k|"))
 }
 

@@ -138,7 +138,7 @@ fn orthogonal_changes_change_p_alike(trial: &Trial<ProjectorCase>) -> Judged {
         return Ok(Verdict::Idle);
     }
     let (m, n) = (parts.w.rows, parts.w.cols);
-    let sign = |i: usize| if i % 3 == 0 { -1.0 } else { 1.0 };
+    let sign = |i: usize| if i.is_multiple_of(3) { -1.0 } else { 1.0 };
     let values = trial.inputs[0].to_f64();
     let reversed = tandem_compile::HostArray::from_fn([m, n], |at| values[(m - 1 - at / n) * n + at % n]);
     let changed = times(&reversed.cast(trial.dtype).map_err(|e| e.to_string())?, |at| sign(at / n));

@@ -58,9 +58,9 @@ impl Parts {
         let x = matrix(&trial.inputs[0])?;
         let mut f = Matrix::from_fn(x.rows, x.cols + 1, |i, j| if j < x.cols { x.at(i, j) } else { 1.0 });
         let mut layers = Vec::new();
-        for l in 0..count {
-            let (d, next) = (f.cols, maps[l].rows);
-            let after = f.dot(&maps[l].t());
+        for (l, map) in maps.iter().enumerate() {
+            let (d, next) = (f.cols, map.rows);
+            let after = f.dot(&map.t());
             let out = |name: &str, rows, cols| Matrix { rows, cols, values: trial.outcome.reals(name) };
             let lambda = trial.outcome.reals(&format!("lambda{l}"));
             let rank = trial.outcome.indices(&format!("rank{l}")).first().copied().unwrap_or(0);
