@@ -21,10 +21,10 @@ const D: usize = LEVELS.len() * SPAN;
 const ATOMS: usize = LEVELS[0] + LEVELS[1] + LEVELS[2];
 const SAMPLES: usize = 4096;
 const NOISE: f64 = 0.02;
-const EPOCHS: usize = 30;
+const EPOCHS: usize = 240;
 const COSINES: [f64; 3] = [0.0, 0.3, 0.6];
 const SEEDS: u64 = 3;
-const RATES: [f64; 1] = [1e-2];
+const RATES: [f64; 2] = [1e-3, 1e-2];
 const PRICES: [f64; 3] = [0.03, 0.1, 0.3];
 
 /// True atoms, `[ATOMS, D]`, and samples, `[SAMPLES, D]`.

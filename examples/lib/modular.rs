@@ -25,7 +25,7 @@ const LAYERS: [&str; 4] = ["before attention", "before the MLP", "before the une
 impl Task {
     /// Groks within minutes on two cores.
     pub fn small() -> Self {
-        Self { p: 23, fraction: 0.7, steps: 3000, seed: 0 }
+        Self { p: 23, fraction: 0.7, steps: 12000, seed: 0 }
     }
 
     fn sizes(&self) -> Sizes {
