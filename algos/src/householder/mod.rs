@@ -17,8 +17,9 @@
 //! Discovery", ICCV 2023). [`Projector`] makes it from a matrix: the nearest one. The paper's public code copies
 //! LAPACK's raw `geqrf` output into the reflectors; this does not.
 //!
-//! Accuracy: |Q'Q - I| and |Q - product| stay below 50 u sqrt(k), whatever V. It fails only to make sense of k > d
-//! reflections, which are legal and redundant. NaN or infinity in an input makes every output NaN.
+//! Accuracy: |Q'Q - I| and |Q - product| stay below 50 u sqrt(k) for vectors in general position; of many nearly parallel
+//! ones the compact form loses a few times that, and the sequential one does not. k > d reflections are legal and
+//! redundant. NaN or infinity in an input makes every output NaN.
 
 mod compact;
 mod forms;

@@ -15,8 +15,8 @@ use super::householder_q;
 /// min(m, n), P is the polar factor. The signs of the QR factorizations that turn u_1 ... u_N and v_1 ... v_N into
 /// reflectors stand in S.
 ///
-/// Cost: a singular value decomposition, and 4 (m + n) N^2 operations. P is not determined where s_N = s_{N+1} or s_N =
-/// 0 ([`Status::RANK_DEFICIENT`]): then it is that of the decomposition that was computed. A = 0 gives `[I; 0]`
+/// Cost: a singular value decomposition, and 4 (m + n) N^2 operations. P is not determined where s_N = s_{N+1} (no
+/// status says so) or s_N = 0 ([`Status::RANK_DEFICIENT`]): then it is that of the decomposition that was computed. A = 0 gives `[I; 0]`
 /// ([`Status::DEGENERATE`]).
 ///
 /// ```

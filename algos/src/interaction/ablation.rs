@@ -1,7 +1,7 @@
 //! How few nodes, or edges, suffice: the network with some of them taken away, and bisection for the smallest number that
 //! keeps its score.
 
-use tandem_compile::{DType, Tensor, fori_loop, iota, map, number, scalar, zeros};
+use tandem_compile::{DType, Tensor, fori_loop, iota, map, number, refuse, scalar, zeros};
 
 use super::Section;
 use super::graph::NodeLayer;
@@ -30,7 +30,9 @@ pub struct Ablation<'a, 'b> {
 /// The score of a classifier: 1 where the largest of the outputs (`[batch, 1..., classes]`) is the target's (`[batch]`), else
 /// 0.
 pub fn accuracy(output: &Tensor, target: &Tensor) -> Tensor {
-    let classes = output.dim(output.ndim() - 1);
+    let Some(&classes) = output.shape().last() else {
+        return refuse(format!("accuracy: outputs [batch, ..., classes] expected, got {}", output.ty()));
+    };
     let flat = output.reshape([output.dim(0), classes]);
     flat.argmax(1).convert(target.dtype()).eq(target.reshape([target.dim(0)])).convert(output.dtype())
 }
@@ -123,7 +125,14 @@ impl Ablation<'_, '_> {
         smallest(r * d, &all, |count| self.with_ranked(l, node, next, &ranked, count).ge(&wanted))
     }
 
+    #[track_caller]
     fn mean_score(&self, network: &dyn Fn(Tensor) -> Tensor) -> Tensor {
+        if self.x.ndim() == 0 || self.targets.shape().first() != self.x.shape().first() {
+            let (x, targets) = (self.x.ty(), self.targets.ty());
+            return refuse(format!(
+                "ablation: as many targets as samples expected, got samples {x} and targets {targets}"
+            ));
+        }
         let inputs = Batches::new(self.x, self.batch);
         let targets = Batches::new(self.targets, self.batch);
         let sum = inputs.fold(number(0.0, self.x.dtype()), |sum, at, x, weight| {

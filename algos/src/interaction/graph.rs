@@ -8,7 +8,7 @@ use super::edges::edges;
 use super::jacobian::mean_gram;
 use super::moments::{Batches, Moments, moments};
 use super::rotation::{Coordinates, Whitening};
-use super::section::{rows, through};
+use super::section::{positions, rows, through};
 use super::{Basis, Lib, Section};
 
 /// The traced basis of a node layer of width d, whose next layer has width d'.
@@ -174,7 +174,7 @@ impl Backward<'_, '_> {
     /// The width of the layer after section `l`: traced for its shape alone.
     fn width_after(&self, l: usize) -> usize {
         let y = through(&self.sections[..=l], self.batches.first());
-        y.dim(y.ndim() - 1)
+        positions(&y).1
     }
 }
 

@@ -53,7 +53,7 @@ impl<A: Allocation> Coder<A> {
         let a = (x - &weights.bias).contract(&weights.encoder, 1, 1) + &weights.offset;
         // A choice, and no maximum, which has half a slope at 0: there relu has none. NaN stays.
         let a = a.le(0.0).select(0.0, &a);
-        self.allocation.kept(&a).select(&a, 0.0)
+        (self.allocation.kept(&a) | a.is_nan()).select(&a, 0.0)
     }
 
     /// Traces the samples that codes `z` (`[b, p]`) stand for, `[b, d]`.

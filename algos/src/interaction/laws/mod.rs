@@ -45,13 +45,24 @@ fn outputs_of_finite_inputs_are_finite(trial: &Trial<Case>) -> Judged {
 
 /// A law of every node layer.
 fn each(trial: &Trial<Case>, judge: impl Fn(&Parts, usize, &Layer) -> Option<String>) -> Judged {
+    each_where(trial, |_, _, _| true, judge)
+}
+
+/// A law of those node layers that it concerns.
+fn each_where(
+    trial: &Trial<Case>,
+    concerns: impl Fn(&Parts, usize, &Layer) -> bool,
+    judge: impl Fn(&Parts, usize, &Layer) -> Option<String>,
+) -> Judged {
     let Some(parts) = Parts::of(trial)? else { return Ok(Verdict::Idle) };
-    for (l, layer) in parts.layers.iter().enumerate() {
+    let mut verdict = Verdict::Idle;
+    for (l, layer) in parts.layers.iter().enumerate().filter(|(l, layer)| concerns(&parts, *l, layer)) {
         if let Some(reason) = judge(&parts, l, layer) {
             return Ok(Verdict::Broken(format!("layer {l}: {reason}")));
         }
+        verdict = Verdict::Holds;
     }
-    Ok(Verdict::Holds)
+    Ok(verdict)
 }
 
 fn lambda_and_edges(trial: &Trial<Case>) -> Judged {
@@ -109,11 +120,11 @@ fn pseudoinverse_is_a_left_inverse(trial: &Trial<Case>) -> Judged {
 }
 
 fn whole_basis_is_inverted(trial: &Trial<Case>) -> Judged {
-    each(trial, |parts, _, layer| {
+    let whole = |parts: &Parts, _: usize, layer: &Layer| {
+        layer.rank == layer.c.rows && !(parts.apart == 1 && layer.lambda[0] == 0.0)
+    };
+    each_where(trial, whole, |parts, _, layer| {
         let d = layer.c.rows;
-        if layer.rank < d || parts.apart == 1 && layer.lambda[0] == 0.0 {
-            return None;
-        }
         let slack = parts.slack(layer) * layer.condition() * layer.spread;
         let product = layer.c.dot(&layer.c_plus);
         // In units of the coordinates.
@@ -144,10 +155,8 @@ fn second_moments_are_lambda(trial: &Trial<Case>) -> Judged {
 }
 
 fn constant_direction(trial: &Trial<Case>) -> Judged {
-    each(trial, |parts, _, layer| {
-        if parts.apart == 0 {
-            return None;
-        }
+    let centered = |parts: &Parts, _: usize, _: &Layer| parts.apart > 0;
+    each_where(trial, centered, |parts, _, layer| {
         let (hat, n) = (layer.f.dot(&layer.c), layer.f.rows);
         let first = layer.lambda[0].sqrt();
         let still = (0..n).all(|i| (hat.at(i, 0).abs() - first).abs() <= 16.0 * parts.u * first);
@@ -168,10 +177,9 @@ fn constant_direction(trial: &Trial<Case>) -> Judged {
 }
 
 fn jacobians_are_white(trial: &Trial<Case>) -> Judged {
-    each(trial, |parts, l, layer| {
-        if layer.rank <= parts.apart || !parts.switches_are_clear(l, &layer.f) {
-            return None;
-        }
+    let clear =
+        |parts: &Parts, l: usize, layer: &Layer| layer.rank > parts.apart && parts.switches_are_clear(l, &layer.f);
+    each_where(trial, clear, |parts, l, layer| {
         let mut sum = Matrix::from_fn(layer.c.rows, layer.c.rows, |_, _| 0.0);
         for n in 0..layer.f.rows {
             let turned = parts.turned(l, row(&layer.f, n)).dot(&layer.c_plus.t());
@@ -186,10 +194,8 @@ fn jacobians_are_white(trial: &Trial<Case>) -> Judged {
 }
 
 fn edges_of_a_linear_section(trial: &Trial<Case>) -> Judged {
-    each(trial, |parts, l, layer| {
-        if l + 1 < parts.layers.len() {
-            return None;
-        }
+    let last = |parts: &Parts, l: usize, _: &Layer| l + 1 == parts.layers.len();
+    each_where(trial, last, |parts, _, layer| {
         let largest = layer.lambda.iter().copied().fold(0.0, f64::max);
         let slack = parts.slack(layer) * layer.spread * largest;
         let off = (0..layer.rank)
@@ -200,12 +206,13 @@ fn edges_of_a_linear_section(trial: &Trial<Case>) -> Judged {
 }
 
 fn edges_are_those_of_the_bases(trial: &Trial<Case>) -> Judged {
-    each(trial, |parts, l, layer| {
-        let hat = layer.f.dot(&layer.c);
-        let seen = if layer.rank == layer.c.rows { layer.f.clone() } else { hat.dot(&layer.c_plus) };
-        if !parts.switches_are_clear(l, &seen) {
-            return None;
-        }
+    let seen = |layer: &Layer| match layer.rank == layer.c.rows {
+        true => layer.f.clone(),
+        false => layer.f.dot(&layer.c).dot(&layer.c_plus),
+    };
+    let clear = |parts: &Parts, l: usize, layer: &Layer| parts.switches_are_clear(l, &seen(layer));
+    each_where(trial, clear, |parts, l, layer| {
+        let (hat, seen) = (layer.f.dot(&layer.c), seen(layer));
         let mut sum = Matrix::from_fn(layer.edges.rows, layer.edges.cols, |_, _| 0.0);
         for n in 0..seen.rows {
             // Along a f^ no unit switches: the constant shrinks with the rest.

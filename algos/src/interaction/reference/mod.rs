@@ -19,6 +19,7 @@ use network::Network;
 
 /// The basis of the network with these weights and biases (`[out, in]`, `[out]`, ...) for inputs `x` (`[n, in]`), with
 /// decisions made as in arithmetic of unit roundoff `u`. The parameters and shapes must have passed their checks.
+/// Of the local interaction basis over every row, the output as it is: `basis`, `sources` and `rotate_output` are not read.
 pub fn interaction<R: Real>(lib: &Lib, inputs: &[HostArray], u: f64) -> Outcome<R> {
     interaction_of(lib, inputs, true, u)
 }
