@@ -30,6 +30,21 @@ fn mixing(width: usize) -> impl Fn(&Tensor, &Tensor) -> Tensor {
     }
 }
 
+/// A section that gives no activations is an error in words, and so is one that refused something itself.
+#[test]
+fn sections_without_activations_are_refused() {
+    let summed = |f: &Tensor| f.sum();
+    let mistaken = |f: &Tensor| f.dot(f);
+    let refused = |section: fn(&Tensor) -> Tensor, reason: &str| {
+        let sections: Vec<Section> = vec![Box::new(section)];
+        let types = [tandem_compile::TensorType::new(DType::F64, [5, 3])];
+        let error = trace(|x: Tensor| Lib::new().trace(&sections, &x).into_vec(), &types).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    };
+    refused(summed, "activations [batch, positions..., d] expected of every section, got f64[]");
+    refused(mistaken, "contracting sizes differ");
+}
+
 /// The eigenvalues of E[J'J] by forward and by reverse mode are those of Jacobians that are written out.
 #[test]
 fn mean_gram_matrix_is_that_of_the_jacobians() {
