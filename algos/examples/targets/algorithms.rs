@@ -6,7 +6,7 @@ use tandem_algos::interaction::subject::program;
 use tandem_algos::interaction::{Edges, Lib};
 use tandem_algos::pursuit::{Method, Pursuit, Route, Selection};
 use tandem_algos::retrieval::Search;
-use tandem_algos::sae::MpSae;
+use tandem_algos::sae::{MpSae, Trainer};
 use tandem_algos::snmf::{Init, Snmf};
 use tandem_compile::{DType, Graph, Result, Tensor, TensorType, trace, value_and_grad};
 
@@ -35,6 +35,16 @@ pub const ALGORITHMS: &[(&str, Program)] = &[
         let types = [[4 * n, n].to_vec(), [8 * n, n].to_vec(), [n].to_vec()].map(|shape| TensorType::new(dtype, shape));
         trace(|(x, d, b): (Tensor, Tensor, Tensor)| sae.explain(&x, &d, &b).into_vec(), &types)
     }),
+    ("mpsae-train", |n, dtype| {
+        let (sae, trainer) = (MpSae::new(8 * n, 8), Trainer::new(2).batch(n));
+        let train = |x: Tensor| {
+            let (trained, loss) = trainer.train(&sae, &x);
+            [trained.dictionary, trained.bias, loss, trained.status]
+        };
+        trace(train, &[TensorType::new(dtype, [4 * n, n])])
+    }),
+    ("cur-qdeim", |n, dtype| cur(Select::Qdeim, n, dtype)),
+    ("cur-lu", |n, dtype| cur(Select::Lu, n, dtype)),
     ("cur-deim", |n, dtype| cur(Select::Deim, n, dtype)),
     ("cur-qr", |n, dtype| cur(Select::Qr, n, dtype)),
     ("cur-maxvol", |n, dtype| cur(Select::Maxvol, n, dtype)),

@@ -11,7 +11,6 @@ use tandem_verify::{Decision, Outcome, Output, Real, Values};
 
 use super::{dot, largest, matrix, norm, normalised, row, row_major, through_norm};
 use crate::sae::baselines::{Baseline, OUTPUTS};
-use crate::sae::feature_choice::FeatureChoice;
 
 /// The codes of `x` (`[n, d]`), the loss, and its gradient by dictionary (`[p, d]`), bias (`[d]`), encoder (`[p, d]`) and offset
 /// (`[p]`), in this order the inputs.
@@ -102,7 +101,8 @@ fn kept<R: Real>(baseline: &Baseline, before: &Mat<R>, size: f64) -> (Vec<bool>,
     let mut kept = vec![false; n * p];
     for mut group in groups {
         let most = match *baseline {
-            Baseline::FeatureChoice { k } => FeatureChoice { k }.picks(n, p),
+            // n k / p, rounded half up.
+            Baseline::FeatureChoice { k } => ((n * k) as f64 / p as f64 + 0.5).floor().clamp(1.0, n as f64) as usize,
             Baseline::MutualChoice { k } => n * k,
             Baseline::Relu { .. } | Baseline::TopK { .. } => baseline.most_codes(n, p),
         };
