@@ -6,5 +6,6 @@ pub mod householder;
 pub mod interaction;
 pub mod pursuit;
 pub mod retrieval;
+pub mod rpca;
 pub mod sae;
 pub mod snmf;
