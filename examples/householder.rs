@@ -5,6 +5,7 @@
 //! `cargo run --release --example householder`
 
 use ndarray::Array2;
+use tandem::algos::Adam;
 use tandem::algos::householder::{Layer, Projector};
 use tandem::files::FileRef;
 use tandem::linalg::svdvals;
@@ -46,7 +47,7 @@ fn loss(rest: &Rest, project: impl Fn(&Tensor) -> Tensor, x: &Tensor) -> Tensor 
 /// A kind of projection: its parameters, and A z.
 type Project<A> = fn(&A, &Tensor) -> Tensor;
 
-/// Adam (Kingma and Ba 2015, algorithm 1) with a learning rate of 0.002, on minibatches drawn from `seed`.
+/// Adam with a learning rate of 0.002, on minibatches drawn from `seed`.
 fn train<A: Tree + Clone>(start: (A, Rest), project: Project<A>, steps: usize, seed: u64, x: &Tensor) -> (A, Rest) {
     let nothing = tree_map(&start, |w| w * 0.0);
     let state = (start, nothing.clone(), nothing);
@@ -55,12 +56,7 @@ fn train<A: Tree + Clone>(start: (A, Rest), project: Project<A>, steps: usize, s
             random::integers(random::fold_in(random::key(seed), &t.convert(DType::U32)), [BATCH], 0, TRAIN as i32);
         let batch = x.take(&rows, 0);
         let g = grad(|(a, rest): (A, Rest)| loss(&rest, |z| project(&a, z), &batch))(w.clone());
-        let t = t.convert(DType::F32) + 1.0;
-        let m = tree_map2(&m, &g, |m, g| m * 0.9 + g * 0.1);
-        let v = tree_map2(&v, &g, |v, g| v * 0.999 + g.square() * 0.001);
-        let rate = 2e-3 * (1.0 - scalar(0.999f32).pow(&t)).sqrt() / (1.0 - scalar(0.9f32).pow(&t));
-        let change = tree_map2(&m, &v, |m, v| &rate * m / (v.sqrt() + 1e-8));
-        (tree_map2(&w, &change, |w, change| w - change), m, v)
+        Adam::default().step(&scalar(2e-3f32), &(t + 1), (&w, &m, &v), &g)
     })
     .0
 }

@@ -3,6 +3,7 @@
 //!
 //! `cargo run --release --example train_mlp`; with a file's name after `--` the program is written there as StableHLO.
 
+use tandem::algos::Adam;
 use tandem::files::FileRef;
 use tandem::prelude::*;
 
@@ -40,15 +41,12 @@ fn loss(mlp: &Mlp, x: &Tensor, labels: &Tensor) -> Tensor {
     -(logits(mlp, x).log_softmax(1) * labels.one_hot(10, DType::F32)).sum_axes([1]).mean()
 }
 
-/// One step of Adam (Kingma and Ba 2015, algorithm 1), with a learning rate of 0.004.
+/// One step of Adam, with a learning rate of 0.004.
 fn step((mlp, m, v, t): State, x: &Tensor, labels: &Tensor) -> (State, Tensor) {
     let (value, g) = value_and_grad(|mlp: Mlp| loss(&mlp, x, labels))(mlp.clone());
     let t = t + 1.0;
-    let m = tree_map2(&m, &g, |m, g| m * 0.9 + g * 0.1);
-    let v = tree_map2(&v, &g, |v, g| v * 0.999 + g.square() * 0.001);
-    let rate = 4e-3 * (1.0 - scalar(0.999f32).pow(&t)).sqrt() / (1.0 - scalar(0.9f32).pow(&t));
-    let change = tree_map2(&m, &v, |m, v| &rate * m / (v.sqrt() + 1e-8));
-    ((tree_map2(&mlp, &change, |w, change| w - change), m, v, t), value)
+    let (mlp, m, v) = Adam::default().step(&scalar(4e-3f32), &t, (&mlp, &m, &v), &g);
+    ((mlp, m, v, t), value)
 }
 
 /// All of the training: the mean loss of every epoch, and the share of the held-out digits that is read right after it.

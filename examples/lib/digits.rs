@@ -1,5 +1,6 @@
 //! An MLP that reads digits, 64 -> 100 -> 100 -> 10, in place of the paper's on CIFAR-10.
 
+use tandem::algos::Adam;
 use tandem::algos::interaction::{Basis, Lib, Mlp, accuracy, with_constant};
 use tandem::files::FileRef;
 use tandem::prelude::*;
@@ -37,11 +38,8 @@ fn loss(layers: &Layers, x: &Tensor, labels: &Tensor) -> Tensor {
 fn step((w, m, v, t): State, x: &Tensor, labels: &Tensor) -> State {
     let g = grad(|layers: Layers| loss(&layers, x, labels))(w.clone());
     let t = t + 1.0;
-    let m = tree_map2(&m, &g, |m, g| m * 0.9 + g * 0.1);
-    let v = tree_map2(&v, &g, |v, g| v * 0.999 + g.square() * 0.001);
-    let rate = (1.0 - number(0.999, DType::F32).pow(&t)).sqrt() / (1.0 - number(0.9, DType::F32).pow(&t)) * 2e-3;
-    let change = tree_map2(&m, &v, |m, v| &rate * m / (v.sqrt() + 1e-8));
-    (tree_map2(&w, &change, |w, change| w - change), m, v, t)
+    let (w, m, v) = Adam::default().step(&number(2e-3, DType::F32), &t, (&w, &m, &v), &g);
+    (w, m, v, t)
 }
 
 /// The trained layers, and the share of the digits that is read right: of those that were learned from and of the others.

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use tandem::algos::Adam;
 use tandem::algos::interaction::{Basis, Lib, accuracy};
 use tandem::prelude::*;
 
@@ -50,12 +51,9 @@ fn loss(weights: &Weights, pairs: &Tensor, sums: &Tensor, heads: usize) -> Tenso
 fn step((w, m, v, t): State, pairs: &Tensor, sums: &Tensor, heads: usize) -> State {
     let g = grad(|w: Weights| loss(&w, pairs, sums, heads))(w.clone());
     let t = t + 1.0;
-    let m = tree_map2(&m, &g, |m, g| m * 0.9 + g * 0.1);
-    let v = tree_map2(&v, &g, |v, g| v * 0.98 + g.square() * 0.02);
-    let unbiased = |beta: f32| 1.0 - number(f64::from(beta), DType::F32).pow(&t);
-    let (by_m, by_v) = (unbiased(0.9), unbiased(0.98));
-    let change = tree_map2(&m, &v, |m, v| m / &by_m / ((v / &by_v).sqrt() + 1e-8));
-    (tree_map2(&w, &change, |w, change| w * (1.0 - 1e-3) - change * 1e-3), m, v, t)
+    let adam = Adam { square: 0.98, decay: 1.0, ..Adam::default() };
+    let (w, m, v) = adam.step(&number(1e-3, DType::F32), &t, (&w, &m, &v), &g);
+    (w, m, v, t)
 }
 
 fn right(weights: &Weights, pairs: &Tensor, sums: &Tensor, heads: usize) -> Tensor {

@@ -15,9 +15,10 @@ pub(crate) fn factors<O: Tree + Clone + Send + Sync + 'static>(
     over_leading(&leading(a), a.clone(), kernel(native, |a: Tensor| portable(&a), rule))
 }
 
-/// `f`, a function of single problems, of arrays that have the axes `leading` before those of one problem.
+/// `f`, a function of single problems, of arrays that have the axes `leading` before those of one problem: what maps a
+/// function of matrices over `[..., m, n]`.
 #[track_caller]
-pub(crate) fn over_leading<I: Tree + Clone, O: Tree + Clone>(leading: &[usize], x: I, f: impl Fn(I) -> O) -> O {
+pub fn over_leading<I: Tree + Clone, O: Tree + Clone>(leading: &[usize], x: I, f: impl Fn(I) -> O) -> O {
     if leading.is_empty() {
         return f(x);
     }

@@ -28,6 +28,7 @@ pub mod sparse;
 mod svd;
 mod triangular;
 
+pub use batch::over_leading;
 pub use cholesky::cholesky;
 pub use eigh::{eigh, eigvalsh};
 pub use expm::expm;

@@ -30,7 +30,8 @@ pub mod projector;
 pub mod reference;
 pub mod subject;
 
-use tandem_compile::{DType, Tensor, Tree, custom_jvp, jvp, number, refuse, tree_map, vmap};
+use tandem_compile::{DType, Tensor, custom_jvp, jvp, number, refuse};
+use tandem_linalg::over_leading;
 
 use compact::Operand;
 pub use layer::Layer;
@@ -249,18 +250,6 @@ fn is_matrix(name: &str, a: &Tensor) -> bool {
         refuse(format!("{name}: a matrix [..., m, n] of f32 or f64 expected, got {}; convert or reshape it", a.ty()));
     }
     fits
-}
-
-/// `f`, a function of single problems, of arrays that have the axes `leading` before those of one problem.
-fn over_leading<I: Tree + Clone>(leading: &[usize], x: I, f: impl Fn(I) -> Tensor) -> Tensor {
-    if leading.is_empty() {
-        return f(x);
-    }
-    let count = leading.len();
-    let problems: usize = leading.iter().product();
-    let flat = tree_map(&x, |x: &Tensor| x.reshape([&[problems], &x.shape()[count..]].concat()));
-    let found = vmap(f)(flat);
-    found.reshape([leading, &found.shape()[1..]].concat())
 }
 
 fn all_finite(x: &Tensor) -> Tensor {

@@ -20,7 +20,6 @@
 //!
 //! [`Status::DEGENERATE`]: tandem_verify::status::Status::DEGENERATE
 
-mod adam;
 pub mod baselines;
 pub mod coder;
 pub mod feature_choice;

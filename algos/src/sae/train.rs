@@ -4,8 +4,8 @@ use tandem_compile::{DType, Tensor, Tree, fori_loop, number, ones, random, scan,
 use tandem_linalg::scale::{max_abs, power_of_two, sum_of_squares};
 use tandem_verify::status::Status;
 
-use super::adam::adam;
 use super::pursuit::unit_rows;
+use crate::Adam;
 
 /// A sparse autoencoder as something to be trained: a dictionary of p atoms, a bias, and what else it learns.
 ///
@@ -221,7 +221,7 @@ impl Trainer {
         let ((loss, now), back) = vjp(|weights: M::Weights| model.loss(&weights, x), weights.clone());
         let gradient = back((number(1.0, x.dtype()), zeros(now.shape(), now.dtype())));
         let steps = steps + 1;
-        let (weights, m, v) = adam(self.lr, &steps, (&weights, &m, &v), &gradient);
+        let (weights, m, v) = Adam::default().step(&number(self.lr, x.dtype()), &steps, (&weights, &m, &v), &gradient);
         (State { weights, m, v, steps, epoch, uses: uses + now }, loss)
     }
 }
