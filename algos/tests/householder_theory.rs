@@ -107,31 +107,44 @@ fn loss(form: Form, (v, x): (Tensor, Tensor), m: &Tensor, t: &Tensor) -> Tensor 
 
 #[test]
 fn derivatives_of_all_forms_are_those_of_differences() {
+    derivatives_are_those_of_differences(&FORMS, 7, 6, 4);
+}
+
+/// More than 64 reflections are undone by halves.
+#[test]
+fn derivatives_of_many_reflections_are_those_of_differences() {
+    derivatives_are_those_of_differences(&[Form::Compact], 9, 70, 2);
+}
+
+fn derivatives_are_those_of_differences(forms: &'static [Form], d: usize, k: usize, seeds: u64) {
     const H: f64 = 1e-5;
     let run = jit(|(v, x, dv, dx, m, t): (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)| {
-        let found = FORMS.map(|form| {
-            let f = |(v, x): (Tensor, Tensor)| loss(form, (v, x), &m, &t);
-            let slope = |at: (Tensor, Tensor)| jvp(f, at, (dv.clone(), dx.clone())).1;
-            let along = |(gv, gx): (Tensor, Tensor)| (gv * &dv).sum() + (gx * &dx).sum();
-            let at = |h: f64| (&v + &dv * h, &x + &dx * h);
-            let here = at(0.0);
-            let first = slope(here.clone());
-            let reverse = along(grad(f)(here.clone()));
-            let second = jvp(slope, here.clone(), (dv.clone(), dx.clone())).1;
-            let mixed = along(grad(slope)(here.clone()));
-            let other = jvp(|at| along(grad(f)(at)), here.clone(), (dv.clone(), dx.clone())).1;
-            let difference = (f(at(H)) - f(at(-H))) / (2.0 * H);
-            let curvature = (slope(at(H)) - slope(at(-H))) / (2.0 * H);
-            stack(&[&first, &reverse, &difference, &second, &mixed, &other, &curvature], 0)
-        });
-        stack(&found.each_ref(), 0)
+        let found: Vec<Tensor> = forms
+            .iter()
+            .map(|&form| {
+                let f = |(v, x): (Tensor, Tensor)| loss(form, (v, x), &m, &t);
+                let slope = |at: (Tensor, Tensor)| jvp(f, at, (dv.clone(), dx.clone())).1;
+                let along = |(gv, gx): (Tensor, Tensor)| (gv * &dv).sum() + (gx * &dx).sum();
+                let at = |h: f64| (&v + &dv * h, &x + &dx * h);
+                let here = at(0.0);
+                let first = slope(here.clone());
+                let reverse = along(grad(f)(here.clone()));
+                let second = jvp(slope, here.clone(), (dv.clone(), dx.clone())).1;
+                let mixed = along(grad(slope)(here.clone()));
+                let other = jvp(|at| along(grad(f)(at)), here.clone(), (dv.clone(), dx.clone())).1;
+                let difference = (f(at(H)) - f(at(-H))) / (2.0 * H);
+                let curvature = (slope(at(H)) - slope(at(-H))) / (2.0 * H);
+                stack(&[&first, &reverse, &difference, &second, &mixed, &other, &curvature], 0)
+            })
+            .collect();
+        stack(&found.iter().collect::<Vec<_>>(), 0)
     })
     .on(&device());
-    for seed in 0..4u64 {
+    for seed in 0..seeds {
         let of = |at: u64, rows, cols| random(10 * seed + at, rows, cols);
-        let (v, dv) = (of(1, 7, 6), of(2, 7, 6));
-        let found: Array2<f64> = run.call((&v, &of(3, 7, 2), &dv, &of(4, 7, 2), &of(5, 7, 2), &of(6, 7, 3))).unwrap();
-        for (form, row) in FORMS.iter().zip(found.rows()) {
+        let (v, dv) = (of(1, d, k), of(2, d, k));
+        let found: Array2<f64> = run.call((&v, &of(3, d, 2), &dv, &of(4, d, 2), &of(5, d, 2), &of(6, d, 3))).unwrap();
+        for (form, row) in forms.iter().zip(found.rows()) {
             let [first, reverse, difference, second, mixed, other, curvature] = [0, 1, 2, 3, 4, 5, 6].map(|i| row[i]);
             let close = |a: f64, b: f64, error: f64| (a - b).abs() <= error * (1.0 + b.abs());
             assert!(close(first, reverse, 1e-12), "{form:?}: {row}");

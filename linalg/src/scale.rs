@@ -16,19 +16,20 @@ pub fn power_of_two(x: &Tensor) -> Tensor {
     let (digits, least) = if dtype == DType::F64 { (10, f64::MIN_POSITIVE) } else { (7, f32::MIN_POSITIVE.into()) };
     let size = x.abs();
     let normal = size.is_finite() & size.ge(number(least, dtype));
-    let one = number(1.0, dtype);
-    let (mut left, mut power) = (normal.select(&size, &one), one.broadcast_to(x.shape()));
+    // Twice the inverse of the power: in range for every power.
+    let (mut left, mut inverse) = (normal.select(&size, 1.0), number(2.0, dtype).broadcast_to(x.shape()));
     for digit in (0..digits).rev() {
         let factor = 2f64.powi(1 << digit);
         let (large, small) = (left.ge(number(factor, dtype)), left.lt(number(2.0 / factor, dtype)));
         let apply = |value: &Tensor, up: f64, down: f64| {
             large.select(value * number(up, dtype), small.select(value * number(down, dtype), value))
         };
-        (left, power) = (apply(&left, 1.0 / factor, factor), apply(&power, factor, 1.0 / factor));
+        (left, inverse) = (apply(&left, 1.0 / factor, factor), apply(&inverse, 1.0 / factor, factor));
     }
     // What is left is in [1/2, 2).
-    let below = left.lt(&one);
-    below.select(&power * 0.5, &power)
+    // A division is dear enough for XLA's CPU compiler that it keeps the result; a chain of cheap operations it would repeat for
+    // every element that is divided by it (`docs/notes/cheap-chains-are-repeated.md`).
+    2.0 / left.lt(1.0).select(&inverse * 2.0, &inverse)
 }
 
 /// The largest |x| of a matrix, a scalar: NaN if there is one, so that its being finite says that all of x is.

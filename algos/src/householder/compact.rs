@@ -44,7 +44,10 @@ pub(super) fn identity(d: usize, r: usize, dtype: DType) -> Tensor {
 ///
 /// Q(V diag(c)) = Q(V) for every c, so that c counts as a constant in every derivative.
 pub(super) fn scaled(v: &Tensor) -> Tensor {
-    let unit = power_of_two(&stop_gradient(&v.abs().max_axes([0])));
+    let constant = stop_gradient(v);
+    // Two reductions, and no array of magnitudes that is written and read again.
+    let largest = constant.max_axes([0]).maximum(-constant.min_axes([0]));
+    let unit = power_of_two(&largest);
     v / unit.reshape([1, v.dim(1)])
 }
 
@@ -82,44 +85,87 @@ pub(super) fn half_gram(v: &Tensor) -> Tensor {
     kernel(None, of, rule)(v.clone())
 }
 
-/// Z with S Z = B (S'Z = B where `transpose`), and S^-1.
+/// Z with S Z = B (S'Z = B where `transpose`), and the inverses of the diagonal blocks of S by which it was found.
 fn solve(s: &Tensor, b: &Tensor, transpose: bool) -> (Tensor, Tensor) {
     type Pair = (Tensor, Tensor);
-    let by = move |t: &Tensor, b: &Tensor| if transpose { t.contract(b, 0, 0) } else { t.dot(b) };
     let solved = kernel(
         None,
         move |(s, b): Pair| {
-            let t = upper_inverse(&s);
-            (by(&t, &b), t)
+            let t = block_inverses(&s, WHOLE);
+            (substituted(&s, &t, &b, transpose), t)
         },
-        move |_: &Pair, (z, t): &Pair, (ds, db): &Pair| {
-            let dz = by(t, &(db - by(ds, z)));
-            (dz, -t.dot(ds).dot(t))
+        move |(s, _): &Pair, (z, t): &Pair, (ds, db): &Pair| {
+            let dz = substituted(s, t, &(db - times(ds, z, transpose)), transpose);
+            let own = blocks(&padded(ds, t.dim(0) * t.dim(1)), t.dim(1), 1, 0);
+            (dz, -t.matmul(&own).matmul(t))
         },
     );
     solved((s.clone(), b.clone()))
 }
 
+/// T B, or T'B.
+fn times(t: &Tensor, b: &Tensor, transpose: bool) -> Tensor {
+    if transpose { t.contract(b, 0, 0) } else { t.dot(b) }
+}
+
+/// S^-1 B, or S'^-1 B, from the inverses of one or of two diagonal blocks of S, `[blocks, w, w]`: with two, Z2 = T2 B2 and
+/// Z1 = T1 (B1 - G Z2), which is a quarter less than T B.
+fn substituted(s: &Tensor, t: &Tensor, b: &Tensor, transpose: bool) -> Tensor {
+    let (k, w) = (s.dim(0), t.dim(1));
+    let rest = k - w.min(k);
+    let inverse = |at: usize, size: usize| t.index(0, &scalar(at as i32)).slice(0, 0, size).slice(1, 0, size);
+    if rest == 0 {
+        return times(&inverse(0, k), b, transpose);
+    }
+    let between = s.slice(0, 0, w).slice(1, w, k);
+    let (b1, b2) = (b.slice(0, 0, w), b.slice(0, w, k));
+    let (t1, t2) = (inverse(0, w), inverse(1, rest));
+    let (z1, z2) = if transpose {
+        let z1 = times(&t1, &b1, true);
+        let z2 = times(&t2, &(b2 - times(&between, &z1, true)), true);
+        (z1, z2)
+    } else {
+        let z2 = t2.dot(&b2);
+        (t1.dot(&(b1 - between.dot(&z2))), z2)
+    };
+    concatenate(&[&z1, &z2], 0)
+}
+
 /// The diagonal blocks that are inverted together, by comparatively many small products.
 const LEAF: usize = 32;
 
-/// The inverse of upper triangular matrices, `[k, k]`.
-///
-/// [S1, G; 0, S2]^-1 = [T1, -T1 G T2; 0, T2]: neighbouring blocks are joined, all pairs of a level at once, until one
-/// is left. The padding is an identity.
+/// The largest matrix whose whole inverse is formed to solve with it; of a larger one, those of its two halves.
+const WHOLE: usize = 64;
+
+/// The inverse of an upper triangular matrix `[k, k]`.
 pub(super) fn upper_inverse(s: &Tensor) -> Tensor {
     let k = s.dim(0);
+    let t = block_inverses(s, usize::MAX);
+    t.reshape([t.dim(1), t.dim(1)]).slice(0, 0, k).slice(1, 0, k)
+}
+
+/// The inverses of the diagonal blocks of an upper triangular matrix `[k, k]`: of one, or of two where k is more than
+/// `whole`. Their size is a power of two, or such a multiple of it; beyond k they are identities.
+///
+/// [S1, G; 0, S2]^-1 = [T1, -T1 G T2; 0, T2]: neighbouring blocks are joined, all pairs of a level at once.
+fn block_inverses(s: &Tensor, whole: usize) -> Tensor {
+    let k = s.dim(0);
     let leaf = k.next_power_of_two().min(LEAF);
-    let size = leaf * k.div_ceil(leaf).next_power_of_two();
-    let more = (size - k) as i64;
-    let (_, diagonal) = triangle(&[size, size]);
-    let missing = diagonal & iota([size, size], 0, DType::I32).ge(k as i32);
-    let s = missing.select(1.0, s.pad(0.0, &[(0, more, 0), (0, more, 0)]));
+    let s = padded(s, leaf * k.div_ceil(leaf).next_power_of_two());
+    let missing = triangle(s.shape()).1 & iota(s.shape().to_vec(), 0, DType::I32).ge(k as i32);
+    let s = missing.select(1.0, s);
     let mut t = leaves(&blocks(&s, leaf, 1, 0));
-    while t.dim(0) > 1 {
+    let left = if k > whole { 2 } else { 1 };
+    while t.dim(0) > left {
         t = joined(&t, &blocks(&s, t.dim(1), 2, 1));
     }
-    t.reshape([size, size]).slice(0, 0, k).slice(1, 0, k)
+    t
+}
+
+/// S with zeros up to `[size, size]`.
+fn padded(s: &Tensor, size: usize) -> Tensor {
+    let more = (size - s.dim(0)) as i64;
+    s.pad(0.0, &[(0, more, 0), (0, more, 0)])
 }
 
 /// Of a matrix in square blocks of `width`: the blocks (0, shift), (step, step + shift), (2 step, 2 step + shift), ...

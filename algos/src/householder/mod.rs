@@ -74,18 +74,22 @@ impl Form {
     /// memory.
     const VECTOR: f64 = 8.0;
 
+    /// What it costs, in operations, to read and write an element of memory once more: each block of the blocked form does
+    /// so with X, and each level of the tree with W, three times.
+    const PASS: f64 = 150.0;
+
     /// What Q X or Q'X costs for V `[d, k]` and X `[d, r]`, in operations of products of matrices.
     ///
-    /// Products of matrices count their multiplications and additions; those with one vector count eight times, and
-    /// every step that must wait for the one before it counts a million.
+    /// Products of matrices count their multiplications and additions; those with one vector count eight times, every
+    /// step that must wait for the one before it counts a million, and a pass over memory 150 for an element.
     ///
     /// | | operations | steps |
     /// |---|---|---|
     /// | sequential | 8 * 4 d k r | 2 k |
     /// | accumulated | 8 * 4 d k^2 + 4 d k r | 3 k + 2 |
     /// | compact | 2 d k^2 + k^3 + 2 k^2 r + 4 d k r | 2 log2 k + 4 |
-    /// | blocked, width b | 2 d k b + k b^2 + 2 k b r + 4 d k r | 4 k / b + 2 log2 b |
-    /// | tree | 2 d k^2 + 4 d k r | 3 log2 k + 3 |
+    /// | blocked, width b | 2 d k b + k b^2 + 2 k b r + 4 d k r + 3 * 150 d r k / b | 4 k / b + 2 log2 b |
+    /// | tree | 2 d k^2 + 4 d k r + 3 * 150 d k log2 k | 3 log2 k + 3 |
     pub fn cost(self, d: usize, k: usize, r: usize) -> f64 {
         let [d, k, r] = [d, k, r].map(|size| size as f64);
         let applied = 4.0 * d * k * r;
@@ -96,10 +100,14 @@ impl Form {
             Form::Compact => (2.0 * d * k * k + k.powi(3) + 2.0 * k * k * r + applied, 2.0 * levels(k) + 4.0),
             Form::Blocked(width) => {
                 let b = (width as f64).min(k).max(1.0);
-                let steps = 4.0 * (k / b).ceil() + 2.0 * levels(b);
-                (2.0 * d * k * b + k * b * b + 2.0 * k * b * r + applied, steps)
+                let count = (k / b).ceil();
+                let passes = 3.0 * Self::PASS * d * r * count;
+                (2.0 * d * k * b + k * b * b + 2.0 * k * b * r + applied + passes, 4.0 * count + 2.0 * levels(b))
             }
-            Form::Tree => (2.0 * d * k * k + applied, 3.0 * levels(k) + 3.0),
+            Form::Tree => {
+                let passes = 3.0 * Self::PASS * d * k * levels(k);
+                (2.0 * d * k * k + applied + passes, 3.0 * levels(k) + 3.0)
+            }
         };
         operations + Self::STEP * steps
     }
@@ -111,7 +119,8 @@ impl Form {
     ///
     /// assert_eq!(Form::cheapest(1024, 2, 1), Form::Sequential);
     /// assert_eq!(Form::cheapest(1024, 64, 64), Form::Compact);
-    /// assert_eq!(Form::cheapest(2048, 2048, 2048), Form::Blocked(Form::WIDTH));
+    /// assert_eq!(Form::cheapest(1024, 1024, 1024), Form::Compact);
+    /// assert_eq!(Form::cheapest(512, 512, 32), Form::Blocked(Form::WIDTH));
     /// ```
     pub fn cheapest(d: usize, k: usize, r: usize) -> Form {
         let forms = Self::NAMES.map(|(_, form)| form);
