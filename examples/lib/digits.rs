@@ -79,7 +79,7 @@ pub fn run() -> tandem::Result<()> {
         let program = jit(move |(layers, (images, labels)): (Layers, (Tensor, Tensor))| {
             let layers = tree_map(&layers, |w| w.convert(DType::F64));
             let (x, labels) = (with_constant(&images.convert(DType::F64)), labels.convert(DType::F64));
-            let measure = Measure { score: &accuracy, drop: 1e-3, edges: true };
+            let measure = Measure { score: &accuracy, drops: &[1e-3], edges: true };
             measured(&lib, &Mlp::new(layers.to_vec()).sections(), &x, &labels, &measure)
         });
         let arguments: Vec<HostArray> = weights.iter().cloned().chain([images.clone(), labels.clone()]).collect();

@@ -109,7 +109,7 @@ pub fn run(task: &Task) -> tandem::Result<()> {
         let lib = Lib::new().basis(basis).threshold(1e-15);
         let program = jit(move |(weights, (pairs, sums)): (Weights, (Tensor, Tensor))| {
             let weights = tree_map(&weights, |w| w.convert(DType::F64));
-            let measure = Measure { score: &accuracy, drop: 1e-3, edges: true };
+            let measure = Measure { score: &accuracy, drops: &[1e-3], edges: true };
             let targets = sums.convert(DType::F64);
             measured(&lib, &weights.sections(heads), &weights.input(&pairs), &targets, &measure)
         });

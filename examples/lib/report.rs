@@ -12,8 +12,10 @@ const PARTS: usize = 5;
 /// The score and what is allowed to be lost of it.
 pub struct Measure<'a> {
     pub score: &'a dyn Fn(&Tensor, &Tensor) -> Tensor,
-    pub drop: f64,
-    /// Whether the edges that the score needs are counted: as many passes as the next layer has directions, per count.
+    /// Nodes are counted for each of these losses.
+    pub drops: &'a [f64],
+    /// Whether the edges that the score needs are counted, for the first loss: as many passes as the next layer has directions,
+    /// per count.
     pub edges: bool,
 }
 
@@ -25,10 +27,11 @@ pub fn measured(lib: &Lib, sections: &[Section], x: &Tensor, targets: &Tensor, m
     let mut results = vec![status, ablation.score()];
     for l in 0..sections.len() {
         let edges = match measure.edges {
-            true => ablation.edges_needed(l, &layers[l], layers.get(l + 1), measure.drop),
+            true => ablation.edges_needed(l, &layers[l], layers.get(l + 1), measure.drops[0]),
             false => number(-1.0, DType::I32),
         };
-        let nodes = ablation.nodes_needed(l, &layers[l], measure.drop);
+        let nodes: Vec<Tensor> = measure.drops.iter().map(|&drop| ablation.nodes_needed(l, &layers[l], drop)).collect();
+        let nodes = stack(&nodes.iter().collect::<Vec<_>>(), 0);
         let layer = &layers[l];
         results.extend([layer.lambda.clone(), layer.edges.clone(), layer.rank.clone(), nodes, edges]);
     }
@@ -53,6 +56,11 @@ impl Report {
 
     fn count(&self, l: usize, part: usize) -> i64 {
         self.layers[l][part].to_f64()[0] as i64
+    }
+
+    /// The nodes of layer `l` that the score needs for each of the losses.
+    pub fn nodes(&self, l: usize) -> Vec<f64> {
+        self.layers[l][3].to_f64()
     }
 
     /// The kept directions of layer `l`, and the nodes and edges that the score needs.
