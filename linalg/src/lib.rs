@@ -25,6 +25,7 @@ pub mod scale;
 pub mod select;
 mod solve;
 pub mod sparse;
+pub mod spectral;
 mod svd;
 mod triangular;
 
