@@ -5,7 +5,7 @@ mod judge;
 
 use judge::{LIMIT, Program, assert_all_nan, check_derivatives, host, identity, matrix, random, ratio};
 use tandem_compile::{DType, HostArray, Lowering, Tensor, TensorType, jvp, trace, vjp, vmap};
-use tandem_linalg::spectral::{apply, svt, truncate, truncated};
+use tandem_linalg::spectral::{Route, apply, svt, thresholded, truncate, truncated};
 use tandem_linalg::svdvals;
 use tandem_verify::{Matrix, gallery};
 
@@ -120,7 +120,7 @@ fn what_does_not_fit_is_refused() {
     assert!(message.contains("spectral::truncate: a matrix"), "{message}");
 }
 
-fn thresholded(x: Vec<Tensor>) -> Vec<Tensor> {
+fn cut(x: Vec<Tensor>) -> Vec<Tensor> {
     vec![svt(&x[0], &x[1].reshape([]))]
 }
 
@@ -140,7 +140,7 @@ fn derivatives_are_those_of_differences() {
     let tau = Matrix { rows: 1, cols: 1, values: vec![1.0] };
     for (m, n) in [(4, 4), (5, 3), (3, 5)] {
         let inputs = [random(2, m, n), tau.clone()];
-        check_derivatives(thresholded, &inputs, false, 1e-7);
+        check_derivatives(cut, &inputs, false, 1e-7);
         check_derivatives(smooth, &inputs, false, 1e-7);
         check_derivatives(
             |x| vec![truncate(&x[0], 2), truncated(&x[0], 2).1.reshape([1, 1])],
@@ -151,7 +151,7 @@ fn derivatives_are_those_of_differences() {
     }
     // A derivative of the derivative, where singular values differ.
     let twice = [random(2, 4, 3), tau.clone(), random(3, 4, 3), tau];
-    check_derivatives(moved(thresholded), &twice, false, 1e-6);
+    check_derivatives(moved(cut), &twice, false, 1e-6);
 }
 
 /// The golden numbers of singular value thresholding, made with numpy in f64.
@@ -184,10 +184,10 @@ fn equal_singular_values_do_no_harm() {
     let x = Matrix::from_fn(4, 4, |i, j| if i == j { [3.0, 3.0, 2.0, 2.0][i] } else { 0.0 });
     for tau in [1.0, 2.5] {
         let tau = Matrix { rows: 1, cols: 1, values: vec![tau] };
-        check_derivatives(thresholded, &[x.clone(), tau], false, 1e-8);
+        check_derivatives(cut, &[x.clone(), tau], false, 1e-8);
     }
     // Of the cube of the singular values, X X'X, the derivative has a closed form.
-    let cube = |x: &Tensor| apply(x, &(x.sum() * 0.0), |s, nothing| s * s.square() + nothing);
+    let cube = |x: Tensor| apply(&x, &(x.sum() * 0.0), |s, nothing| s * s.square() + nothing);
     let program = Program::new(move |x: Vec<Tensor>| {
         let (a, da) = (&x[0], &x[1]);
         let forward = jvp(cube, a.clone(), da.clone()).1;
@@ -220,4 +220,69 @@ fn truncation_at_equal_singular_values_is_finite_and_flagged() {
     assert!((clear[1].values[0] - 1.0 / 3.0).abs() < 1e-15 && clear[2].max_abs() < 20.0);
     let zero = of([0.0; 4]);
     assert!(zero[1].values[0] == 1.0 && zero[2].max_abs().is_finite());
+}
+
+/// By every route and lowering, narrow, wide and large enough for the blocked kernel: the result of [`svt`], and the count of what
+/// is above the threshold.
+#[test]
+fn every_route_thresholds_alike() {
+    for lowering in [Lowering::Portable, Lowering::Native] {
+        for (dtype, m, n) in [(DType::F64, 9, 6), (DType::F32, 6, 9), (DType::F64, 90, 70), (DType::F64, 70, 90)] {
+            if lowering == Lowering::Portable && m > 9 {
+                continue;
+            }
+            let program = Program::lowered(
+                |x: Vec<Tensor>| {
+                    let routes = Route::NAMES.map(|(_, route)| thresholded(&x[0], &x[1], route));
+                    let found = routes.into_iter().flat_map(|(y, rank)| [y, rank]);
+                    found.chain([svt(&x[0], &x[1]), svdvals(&x[0])]).collect()
+                },
+                lowering,
+            );
+            let (left, right) = (random(11, m, 4), random(12, 4, n));
+            let x = left.dot(&right).minus(&Matrix::from_fn(m, n, |i, j| 1e-3 * random(13, m, n).at(i, j)));
+            for share in [0.0, 0.05, 0.4, 2.0] {
+                let top = 4.0 * ((m * n) as f64).sqrt();
+                let tau = top * share;
+                let found = program.arrays(&[host(&x, dtype), number_of(tau, dtype)]);
+                let (wanted, s) = (matrix(&found[6]), matrix(&found[7]));
+                let tau = number_of(tau, dtype).to_f64()[0];
+                let count = s.values.iter().filter(|&&s| s > tau).count() as i32;
+                for (which, parts) in found[..6].chunks(2).enumerate() {
+                    let far = matrix(&parts[0]).minus(&wanted).max_abs() / (1.0 + wanted.max_abs());
+                    let limit = 200.0 * dtype.unit_roundoff() * (1.0 + if share == 0.05 { 20.0 } else { 1.0 });
+                    let what = format!("route {which}, {lowering:?}, {dtype} {m} x {n}, {share}");
+                    // Of threshold zero the Gram matrix sees the small ones as noise.
+                    let small = share == 0.0 && which == 1;
+                    assert!(far <= if small { 2e-3 } else { limit }, "{what}: {far:e}");
+                    assert!(small || parts[1].values::<i32>().unwrap() == [count], "{what}: {:?}, {count}", parts[1]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn thresholds_of_many_and_of_bad_matrices() {
+    let values = [random(1, 4, 3).values, vec![f64::NAN; 12], vec![0.0; 12]].concat();
+    let x = HostArray::new([3, 4, 3], values).unwrap();
+    let tau = HostArray::new([3], vec![0.5; 3]).unwrap();
+    for lowering in [Lowering::Portable, Lowering::Native] {
+        let f = |x: Vec<Tensor>| {
+            let (y, rank) = thresholded(&x[0], &x[1], Route::Auto);
+            vec![&y - svt(&x[0], &x[1]), y, rank]
+        };
+        let found = Program::lowered(f, lowering).arrays(&[x.clone(), tau.clone()]);
+        let (far, y) = (found[0].to_f64(), found[1].to_f64());
+        assert!(far[..12].iter().all(|x| x.abs() < 1e-13), "{lowering:?}: {far:?}");
+        assert!(y[12..24].iter().all(|x| x.is_nan()) && y[24..].iter().all(|&x| x == 0.0), "{lowering:?}: {y:?}");
+        let ranks = found[2].values::<i32>().unwrap();
+        assert!(ranks[0] >= 1 && ranks[1..] == [-1, 0], "{lowering:?}: {ranks:?}");
+    }
+    check_derivatives(
+        |x| vec![thresholded(&x[0], &x[1].reshape([]), Route::Auto).0],
+        &[random(2, 5, 3), Matrix { rows: 1, cols: 1, values: vec![1.0] }],
+        false,
+        1e-7,
+    );
 }

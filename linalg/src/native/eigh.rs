@@ -67,7 +67,7 @@ fn eigvalsh<T: Number>(call: &mut Call<'_>) -> Result<(), String> {
 }
 
 /// Whether it converged; else the values are NaN.
-fn decompose<T: Number>(mut matrix: Mat<T>, w: &mut [T], vectors: Option<&mut Mat<T>>, par: Par) -> bool {
+pub(super) fn decompose<T: Number>(mut matrix: Mat<T>, w: &mut [T], vectors: Option<&mut Mat<T>>, par: Par) -> bool {
     let n = matrix.nrows();
     let scale = scaled(&mut matrix, |i, j| i >= j);
     let mut values = Diag::<T>::zeros(n);

@@ -11,6 +11,7 @@ mod eigh;
 mod lu;
 mod qr;
 mod svd;
+mod threshold;
 
 use faer::traits::RealField;
 use tandem_compile::Element;
@@ -98,3 +99,9 @@ pub(crate) const SVD: Handler = Handler::of::<svd::Svd<false>>();
 pub(crate) const SVD_FULL: Handler = Handler::of::<svd::Svd<true>>();
 /// The kernel of [`crate::svdvals`].
 pub(crate) const SVDVALS: Handler = Handler::of::<svd::Svdvals>();
+/// The kernels of [`crate::spectral::thresholded`], by its route.
+pub(crate) const THRESHOLD: Handler = Handler::of::<threshold::Threshold<0>>();
+/// By the Gram matrix.
+pub(crate) const THRESHOLD_BY_GRAM: Handler = Handler::of::<threshold::Threshold<1>>();
+/// By the singular value decomposition.
+pub(crate) const THRESHOLD_BY_SVD: Handler = Handler::of::<threshold::Threshold<2>>();

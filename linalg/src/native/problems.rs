@@ -48,16 +48,27 @@ impl Size {
 /// program.
 pub(super) fn each<T: Number, const N: usize>(
     arguments: &[T],
-    Size { problems, m, n }: Size,
+    size: Size,
     results: [&mut [T]; N],
     is_read: impl Fn(usize, usize) -> bool + Sync,
     solve: impl Fn(Problem<'_, T, N>) + Sync,
+) {
+    each_at(arguments, size, results, is_read, |_, problem| solve(problem));
+}
+
+/// [`each`], and which problem it is.
+pub(super) fn each_at<T: Number, const N: usize>(
+    arguments: &[T],
+    Size { problems, m, n }: Size,
+    results: [&mut [T]; N],
+    is_read: impl Fn(usize, usize) -> bool + Sync,
+    solve: impl Fn(usize, Problem<'_, T, N>) + Sync,
 ) {
     let one = |at: usize, mut results: [&mut [T]; N], par: Par| {
         let rows = &arguments[at * m * n..][..m * n];
         let is_good = |(i, row): (usize, &[T])| row.iter().enumerate().all(|(j, x)| !is_read(i, j) || x.is_number());
         match rows.chunks(n.max(1)).enumerate().all(is_good) {
-            true => solve(Problem { matrix: columns_of(rows, m, n), results, par }),
+            true => solve(at, Problem { matrix: columns_of(rows, m, n), results, par }),
             false => results.iter_mut().for_each(|result| result.fill(T::nan_impl())),
         }
     };

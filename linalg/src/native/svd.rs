@@ -70,7 +70,7 @@ fn svdvals<T: Number>(call: &mut Call<'_>) -> Result<(), String> {
 }
 
 /// Whether it converged; else the values are NaN.
-fn decompose<T: Number>(
+pub(super) fn decompose<T: Number>(
     mut matrix: Mat<T>,
     s: &mut [T],
     vectors: Option<(&mut Mat<T>, &mut Mat<T>)>,

@@ -5,6 +5,7 @@
 //! derivative goes through that of singular vectors and asks for different singular values.
 
 mod rule;
+mod threshold;
 
 use tandem_compile::{Tensor, kernel, number, refuse, zeros};
 
@@ -12,6 +13,7 @@ use crate::batch::{leading, over_leading};
 use crate::operand::{all_finite, is_matrix, or_nan};
 use crate::svd::svd;
 use rule::{Profile, Shrink, Smooth, Truncate, spectral_rule};
+pub use threshold::{Route, thresholded};
 
 /// Singular value thresholding: U diag(max(s - tau, 0)) V', the X-like matrix Y that minimizes tau ||Y||_* + ||Y - X||_F^2 / 2.
 ///
