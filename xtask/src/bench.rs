@@ -17,6 +17,8 @@ pub fn run() -> ExitCode {
         && ["plugin", "jaxlib"].iter().all(|platform| succeeds(peers::python(&["bench/householder.py", platform])))
         && succeeds(cargo(&["build", "--release", "--package", "tandem-linalg", "--example", "stopwatch"]))
         && succeeds(peers::python(&["bench/linalg.py"]))
-        && succeeds(peers::python(&["bench/cur.py"]));
+        && succeeds(peers::python(&["bench/cur.py"]))
+        && succeeds(cargo(&["build", "--release", "--package", "tandem-algos", "--example", "separations"]))
+        && ["plugin", "jaxlib"].iter().all(|platform| succeeds(peers::python(&["bench/rpca.py", platform])));
     if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
