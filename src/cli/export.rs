@@ -62,7 +62,9 @@ impl Export {
             return Err(Failure::usage(reason));
         }
         let graph = graph(&*problem, &types).map_err(Failure::usage)?;
-        let graph = graph.with_leading_results(signature.outputs.len());
+        // The status stands after the outputs, of which an algorithm may leave out the last ones.
+        let outputs = graph.results().len().saturating_sub(1).min(signature.outputs.len());
+        let graph = graph.with_leading_results(outputs);
         write_text(&self.out, self.text(&graph)?).map_err(Failure::usage)?;
         output::say(&format!("{}: {} operations in {}", algorithm.name(), graph.nodes().len(), self.out.display()));
         Ok(())

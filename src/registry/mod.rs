@@ -7,6 +7,7 @@ mod mpsae;
 mod operation;
 mod parameters;
 mod pursuit;
+mod rpca;
 mod search;
 mod snmf;
 mod stages;
@@ -185,6 +186,8 @@ pub fn algorithms() -> &'static [&'static dyn Algorithm] {
         &householder::Product,
         &householder::Nearest,
         &interaction::Interact,
+        &rpca::Pursuit,
+        &rpca::Projections,
         &Linear(Operation::Qr),
         &Linear(Operation::Lu),
         &Linear(Operation::Cholesky),

@@ -12,6 +12,7 @@ mod linalg;
 mod pursuit;
 mod refused;
 mod resume;
+mod rpca;
 mod runs;
 mod search;
 mod status;
