@@ -9,6 +9,8 @@ use tandem_algos::interaction::subject::LibSubject;
 use tandem_algos::pursuit::Method;
 use tandem_algos::pursuit::subject::PursuitSubject;
 use tandem_algos::retrieval::subject::SearchSubject;
+use tandem_algos::rpca::altproj::subject::AltProjSubject;
+use tandem_algos::rpca::pcp::subject::PcpSubject;
 use tandem_algos::sae::baselines::BaselineSubject;
 use tandem_algos::sae::subject::{StepSubject, TrainSubject};
 use tandem_algos::snmf::subject::SnmfSubject;
@@ -183,4 +185,24 @@ fn lib_agrees_in_f32() {
 #[test]
 fn lib_agrees_in_f64() {
     agrees(LibSubject, DType::F64, "tests/regressions/lib-f64.txt");
+}
+
+#[test]
+fn pcp_agrees_in_f32() {
+    agrees(PcpSubject, DType::F32, "tests/regressions/pcp-f32.txt");
+}
+
+#[test]
+fn pcp_agrees_in_f64() {
+    agrees(PcpSubject, DType::F64, "tests/regressions/pcp-f64.txt");
+}
+
+#[test]
+fn alternating_projections_agree_in_f32() {
+    agrees(AltProjSubject, DType::F32, "tests/regressions/altproj-f32.txt");
+}
+
+#[test]
+fn alternating_projections_agree_in_f64() {
+    agrees(AltProjSubject, DType::F64, "tests/regressions/altproj-f64.txt");
 }

@@ -6,6 +6,8 @@ use tandem_algos::interaction::subject::program;
 use tandem_algos::interaction::{Edges, Lib};
 use tandem_algos::pursuit::{Method, Pursuit, Route, Selection};
 use tandem_algos::retrieval::Search;
+use tandem_algos::rpca::altproj::{AccAltProj, AltProj};
+use tandem_algos::rpca::pcp::{Pcp, Solver};
 use tandem_algos::sae::{MpSae, Trainer};
 use tandem_algos::snmf::{Init, Snmf};
 use tandem_compile::{DType, Graph, Result, Tensor, TensorType, trace, value_and_grad};
@@ -70,6 +72,21 @@ pub const ALGORITHMS: &[(&str, Program)] = &[
     }),
     ("lib", |n, dtype| interaction(Lib::new(), n, dtype)),
     ("lib-integrated", |n, dtype| interaction(Lib::new().center(false).edges(Edges::GaussLegendre(4)), n, dtype)),
+    ("pcp", |n, dtype| pcp(Pcp::new(), n, dtype)),
+    ("pcp-admm", |n, dtype| pcp(Pcp::new().solver(Solver::Admm), n, dtype)),
+    ("pcp-unrolled", |n, dtype| {
+        let net = Pcp::new().unrolled(5);
+        let f = |m: Tensor| net.trace(&m, None, &net.classical(&m, None)).l.square().sum();
+        trace(|m: Tensor| value_and_grad(f)(m), &[TensorType::new(dtype, [2 * n, n])])
+    }),
+    ("altproj", |n, dtype| {
+        let altproj = AltProj::new(n.div_ceil(8));
+        trace(|m: Tensor| altproj.trace(&m).into_vec(), &[TensorType::new(dtype, [2 * n, n])])
+    }),
+    ("accaltproj", |n, dtype| {
+        let accaltproj = AccAltProj::new(n.div_ceil(8)).trim(2.0);
+        trace(|m: Tensor| accaltproj.trace(&m).into_vec(), &[TensorType::new(dtype, [2 * n, n])])
+    }),
 ];
 
 /// A network n -> n -> n / 2 and 8 n inputs.
@@ -96,4 +113,10 @@ fn cur(select: Select, n: usize, dtype: DType) -> Result<Graph> {
 fn reflections(form: Form, n: usize, dtype: DType) -> Result<Graph> {
     let q = HouseholderQ::new().cols(n).form(form);
     trace(|v: Tensor| q.trace(&v).into_vec(), &[TensorType::new(dtype, [2 * n, n])])
+}
+
+/// A matrix [2 n, n], some of it missing.
+fn pcp(pcp: Pcp, n: usize, dtype: DType) -> Result<Graph> {
+    let types = [TensorType::new(dtype, [2 * n, n]), TensorType::new(dtype, [2 * n, n])];
+    trace(|(m, mask): (Tensor, Tensor)| pcp.trace(&m, Some(&mask)).into_vec(), &types)
 }

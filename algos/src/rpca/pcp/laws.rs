@@ -230,7 +230,8 @@ fn objective_of_admm_is_the_smallest(trial: &Trial<Case>) -> Judged {
     })
 }
 
-/// Identity, a single element and vectors are sparse, a constant matrix is of rank 1; of a number both.
+/// Identity, a single element and vectors are sparse, a constant matrix is of rank 1; of a number both. A vector a is the clearer
+/// the smaller ||a||_1 / sqrt(n) is beside ||a||_2: the objectives of the two splits.
 fn known_splits_are_found(trial: &Trial<Case>) -> Judged {
     judged(trial, |parts| {
         let (rows, cols) = (parts.m.rows, parts.m.cols);
@@ -245,7 +246,12 @@ fn known_splits_are_found(trial: &Trial<Case>) -> Judged {
             _ => return Verdict::Idle,
         };
         let rest = if sparse { parts.m.minus(&parts.s) } else { parts.m.minus(&parts.l) };
-        let slack = 10.0 * trial.case.pcp.tolerance(trial.dtype) * norm(&parts.m) + parts.slack;
+        let (one, two) = (parts.m.values.iter().map(|x| x.abs()).sum::<f64>(), norm(&parts.m));
+        let clear = if vector { 1.0 - one / (two * (parts.m.values.len() as f64).sqrt()) } else { 1.0 };
+        if clear < 0.1 {
+            return Verdict::Idle;
+        }
+        let slack = (10.0 * trial.case.pcp.tolerance(trial.dtype) * two + parts.slack) / clear;
         let far = rest.max_abs();
         Verdict::of(far <= slack, || format!("sparse: {sparse}, but what is left of that part is {far:e}"))
     })
