@@ -1,8 +1,10 @@
 //! Algorithms as one call: from an array on the host to a struct of arrays.
 
 mod cur;
+mod lrpca;
 
 pub use cur::Skeleton;
+pub use lrpca::{Learn, Learned, LearnedSeparation};
 
 use ndarray::{Array1, Array2, ArrayView2};
 use tandem_algos::snmf::{Init, Snmf, start_input};

@@ -44,7 +44,7 @@ pub use tandem_verify as verify;
 /// What most programs need.
 pub mod prelude {
     pub use crate::code::{Encode, SparseCodes};
-    pub use crate::fit::{Factorization, Fit, Skeleton};
+    pub use crate::fit::{Factorization, Fit, Learn, Learned, LearnedSeparation, Skeleton};
     pub use crate::retrieve::Retriever;
     pub use tandem_algos::cur::{Core, Cur, Select};
     pub use tandem_algos::householder::{Projector, householder_apply, householder_q};
@@ -52,6 +52,7 @@ pub mod prelude {
     pub use tandem_algos::retrieval::{Plan, Scored, Search, uniform_anchors};
     pub use tandem_algos::rpca::altproj::{AccAltProj, AltProj};
     pub use tandem_algos::rpca::pcp::{Pcp, Solver};
+    pub use tandem_algos::rpca::lrpca::{self, Lrpca};
     pub use tandem_algos::snmf::{Init, Snmf};
     pub use tandem_compile::pjrt::{Buffer, Device};
     pub use tandem_compile::{

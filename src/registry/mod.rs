@@ -3,6 +3,7 @@
 mod cur;
 mod householder;
 mod interaction;
+mod lrpca;
 mod mpsae;
 mod operation;
 mod parameters;
@@ -188,6 +189,7 @@ pub fn algorithms() -> &'static [&'static dyn Algorithm] {
         &interaction::Interact,
         &rpca::Pursuit,
         &rpca::Projections,
+        &lrpca::Separate,
         &Linear(Operation::Qr),
         &Linear(Operation::Lu),
         &Linear(Operation::Cholesky),

@@ -28,6 +28,7 @@ fn list_names_every_input_output_and_parameter() {
         "householder-q",
         "householder-projector",
         "lib",
+        "lrpca",
     ];
     assert_eq!(names(&list), [&algorithms[..], &linear].concat());
     assert_eq!(names(&list[0]["inputs"]), ["a", "y0"]);

@@ -9,6 +9,7 @@ mod householder;
 mod inputs;
 mod interaction;
 mod linalg;
+mod lrpca;
 mod pursuit;
 mod refused;
 mod resume;

@@ -8,9 +8,11 @@ use tandem_algos::pursuit::{Method, Pursuit, Route, Selection};
 use tandem_algos::retrieval::Search;
 use tandem_algos::rpca::altproj::{AccAltProj, AltProj};
 use tandem_algos::rpca::pcp::{Pcp, Solver};
+use tandem_algos::rpca::corona::{self, Corona};
+use tandem_algos::rpca::lrpca::{self, Lrpca};
 use tandem_algos::sae::{MpSae, Trainer};
 use tandem_algos::snmf::{Init, Snmf};
-use tandem_compile::{DType, Graph, Result, Tensor, TensorType, trace, value_and_grad};
+use tandem_compile::{DType, Graph, Result, Tensor, TensorType, random, trace, value_and_grad};
 
 /// The program of an algorithm.
 pub fn graph(name: &str, n: usize, dtype: DType) -> Option<Result<Graph>> {
@@ -69,6 +71,25 @@ pub const ALGORITHMS: &[(&str, Program)] = &[
         let indices = TensorType::new(DType::I32, [n / 2]);
         let types = [TensorType::new(dtype, [n, 8 * n]), indices, TensorType::new(dtype, [n, n / 2])];
         trace(|(rows, items, known): (Tensor, Tensor, Tensor)| search.trace(&rows, &items, &known).into_vec(), &types)
+    }),
+    ("lrpca", |n, dtype| {
+        let lrpca = Lrpca::new(n.div_ceil(8));
+        trace(|m: Tensor| lrpca.trace(&m).into_vec(), &[TensorType::new(dtype, [2 * n, n])])
+    }),
+    ("lrpca-train", |n, dtype| {
+        let trainer = lrpca::Trainer::new([2 * n, n], n.div_ceil(8), 4).steps(3, 3, 3);
+        let stage = lrpca::train::Stage { layers: 4, alone: false, steps: 3 };
+        let types = [TensorType::new(dtype, [5]), TensorType::new(dtype, [4]), TensorType::new(DType::I32, [])];
+        trace(|(w, taken): (lrpca::Weights, Tensor)| trainer.stage(stage, w, &taken), &types)
+    }),
+    ("corona-train", |n, dtype| {
+        let (network, trainer) = (Corona::new(), corona::Trainer::default());
+        let movie = TensorType::new(dtype, [2, 2, n.div_ceil(4), n.div_ceil(4), n.div_ceil(4)]);
+        let step = |(d, parts): (Tensor, corona::Parts)| {
+            let state = trainer.start(network.start(&random::split(random::key(0), 1).at_index(0, 0), dtype));
+            trainer.step(&network, state, &d, &parts)
+        };
+        trace(step, &[movie.clone(), movie.clone(), movie])
     }),
     ("lib", |n, dtype| interaction(Lib::new(), n, dtype)),
     ("lib-integrated", |n, dtype| interaction(Lib::new().center(false).edges(Edges::GaussLegendre(4)), n, dtype)),

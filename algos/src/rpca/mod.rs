@@ -5,3 +5,5 @@ pub mod altproj;
 pub mod data;
 mod matrix;
 pub mod pcp;
+pub mod corona;
+pub mod lrpca;
