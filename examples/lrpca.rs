@@ -3,7 +3,7 @@
 //!
 //! `cargo run --release --example lrpca`; what it prints stands in `docs/lrpca.md`.
 //!
-//! All run on the same 20 problems that no training has seen: X* of rank 5 in 200 x 200, and outliers at one place in ten. The
+//! All run on the same 20 problems that no training has seen: X* of rank 3 in 100 x 100, and outliers at one place in ten. The
 //! classical iteration is that of alternating projections with AccAltProj's thresholds: a hard threshold that falls with the
 //! singular values, and the best approximation of rank r.
 
@@ -13,9 +13,9 @@ use tandem::algos::rpca::lrpca::{Lrpca, Parameters, Trainer, Weights, graph};
 use tandem::linalg::svd;
 use tandem::prelude::*;
 
-const SIZE: usize = 200;
-const RANK: usize = 5;
-const LAYERS: usize = 10;
+const SIZE: usize = 100;
+const RANK: usize = 3;
+const LAYERS: usize = 8;
 const PROBLEMS: i32 = 20;
 
 /// The mean over the problems of log10 |X_t - X*| / |X*|, after the start and after each layer.
@@ -64,7 +64,7 @@ fn alternating(m: &Tensor, low: &Tensor) -> Tensor {
 
 fn main() -> tandem::Result<()> {
     let device = Device::default()?;
-    let trainer = Trainer::new([SIZE, SIZE], RANK, LAYERS);
+    let trainer = Trainer::new([SIZE, SIZE], RANK, LAYERS).steps(200, 400, 200);
     let started = Instant::now();
     let learned = trainer.learn(&device, DType::F32, |stage, losses| {
         let last = &losses[losses.len() - losses.len().min(50)..];

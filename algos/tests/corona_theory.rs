@@ -32,7 +32,7 @@ fn proximal(groups: &[Group]) -> Corona {
 fn unrolled_is_iterated() {
     let d = movie(1, [1, 2, 4, 3, 5]);
     let network = proximal(&[Group { layers: 2, kernel: [5, 3, 1] }, Group { layers: 4, kernel: [1, 1, 3] }]);
-    let teacher = Teacher::new(2.0, 1.2).steps(6).accelerated(false);
+    let teacher = Teacher::new(5.0, 2.6).steps(6).accelerated(false);
     let run = jit(|d: Tensor| {
         let unrolled = network.trace(&d, &teacher.weights(&network, d.dtype()));
         let iterated = teacher.trace(&d);

@@ -6,15 +6,15 @@ use tandem::verify::rng::{normal, uniform};
 
 use crate::tool::Folder;
 
-const SIZE: [usize; 2] = [60, 40];
+const SIZE: [usize; 2] = [400, 250];
 
-/// X* of rank 2 in the unit of the published thresholds times `unit`, and M with outliers at one place in ten.
+/// X* of rank 5 in the unit of the published thresholds times `unit`, and M with outliers at one place in ten.
 fn problem(unit: f64) -> (Vec<f64>, Vec<f64>) {
     let [m, n] = SIZE;
-    let (u, v) = (normal(1, m * 2), normal(2, n * 2));
+    let (u, v) = (normal(1, m * 5), normal(2, n * 5));
     let scale = unit / ((m * n) as f64).sqrt();
     let low: Vec<f64> =
-        (0..m * n).map(|at| (0..2).map(|l| u[at / n * 2 + l] * v[at % n * 2 + l] * scale).sum()).collect();
+        (0..m * n).map(|at| (0..5).map(|l| u[at / n * 5 + l] * v[at % n * 5 + l] * scale).sum()).collect();
     let mean = low.iter().map(|x: &f64| x.abs()).sum::<f64>() / low.len() as f64;
     let (chance, value) = (uniform(3, m * n), uniform(4, m * n));
     let m = (0..m * n)
@@ -37,17 +37,18 @@ fn low_rank_and_outliers_come_apart_in_any_unit() {
         let (low, m) = problem(unit);
         folder.array("m.npy", &HostArray::new(SIZE, m.clone()).unwrap());
         let out = format!("{device}-{unit}");
-        let run = "run lrpca --input m=m.npy --set rank=2 --set layers=60 --dtype f64";
+        let run = "run lrpca --input m=m.npy --set rank=5 --set layers=20 --dtype f64";
         let set = format!("--set threshold_scale={unit} --device {device} --out {out} --json");
         let record = folder.tandem(&format!("{run} {set}")).exits(0).json();
         assert_eq!((&record["algorithm"], &record["status"]), (&json!("lrpca"), &json!([])));
         assert_eq!(folder.names(&out), ["iterations.npy", "l.npy", "run.json", "s.npy"]);
         let [l, s] = ["l", "s"].map(|name| folder.read(&format!("{out}/{name}.npy")));
         assert_eq!((l.shape(), s.shape()), (&SIZE[..], &SIZE[..]));
-        assert_eq!(folder.read(&format!("{out}/iterations.npy")).values::<i32>().unwrap(), [60]);
+        assert_eq!(folder.read(&format!("{out}/iterations.npy")).values::<i32>().unwrap(), [20]);
         let (l, s) = (l.to_f64(), s.to_f64());
-        assert!(error(&l, &low) < 1e-6, "{:e}", error(&l, &low));
+        assert!(error(&l, &low) < 1e-3, "{:e}", error(&l, &low));
         let sum: Vec<f64> = l.iter().zip(&s).map(|(l, s)| l + s).collect();
+        // Up to the last threshold, in every entry.
         assert!(error(&sum, &m) < 1e-6);
         results.push((l, s));
     }

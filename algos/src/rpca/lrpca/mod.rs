@@ -94,10 +94,9 @@ impl Lrpca {
     }
 
     /// Sets the number of layers: the first ones, or further ones by [`Parameters::recurrent`] with
-    /// [`Parameters::ratio`].
+    /// [`Parameters::RATIO`].
     pub fn layers(self, layers: usize) -> Self {
-        let ratio = self.parameters.ratio();
-        Self { parameters: self.parameters.recurrent(layers, ratio), ..self }
+        Self { parameters: self.parameters.recurrent(layers, Parameters::RATIO), ..self }
     }
 
     /// Checks the parameters against a matrix of shape `[m, n]`.
