@@ -53,7 +53,7 @@ fn layers_are_steps(trial: &Trial<Case>) -> Judged {
 /// Convolutions are complex linear, and shrinkages see magnitudes alone: i D gives i L and i S.
 fn a_phase_passes_through(trial: &Trial<Case>) -> Judged {
     // A second run for each of these: some cases suffice.
-    if !trial.finite() || trial.case.seed % 3 != 0 || trial.case.exponent.abs() > 60 {
+    if !trial.finite() || !trial.case.seed.is_multiple_of(3) || trial.case.exponent.abs() > 60 {
         return Ok(Verdict::Idle);
     }
     let turned = |x: &[f64]| -> Vec<f64> {
@@ -83,7 +83,7 @@ fn scaling_is_exact(trial: &Trial<Case>) -> Judged {
     let scaled = |(at, input): (usize, &HostArray)| match at {
         0 => times(input),
         // Thresholds carry the movie's unit where they are no shares.
-        _ if absolute && at % 2 == 0 => times(input),
+        _ if absolute && at.is_multiple_of(2) => times(input),
         _ => input.clone(),
     };
     let inputs: Vec<HostArray> = trial.inputs.iter().enumerate().map(scaled).collect();

@@ -133,7 +133,7 @@ impl Corona {
             return Err(format!("movies of shape {shape:?} are empty; at least 1 pixel and 1 frame are expected"));
         }
         for Group { layers, kernel } in &self.groups {
-            if *layers == 0 || kernel.iter().any(|size| size % 2 == 0) {
+            if *layers == 0 || kernel.iter().any(|size| size.is_multiple_of(2)) {
                 return Err(format!(
                     "a group of {layers} layers with kernels {kernel:?}: at least 1 and odd sizes expected"
                 ));

@@ -141,7 +141,7 @@ impl Case {
         let values = rng::normal(self.seed, 2 * h * w * t);
         HostArray::from_fn(shape, |at| match self.twist {
             Twist::Zero => 0.0,
-            Twist::Dark if at / t % 2 == 0 => 0.0,
+            Twist::Dark if (at / t).is_multiple_of(2) => 0.0,
             Twist::Still => values[at / t * t] * unit,
             Twist::Nan if at == 1 => f64::NAN,
             Twist::Infinite if at == 1 => f64::INFINITY,
@@ -157,14 +157,14 @@ impl Case {
         let noise = rng::normal(self.seed ^ (77 + at as u64), shape.iter().product());
         let signs = [0.5, 0.5, -0.5, -0.5, 0.5, 0.5];
         let kernels = HostArray::from_fn(shape, |at| {
-            let middle = at % taps == taps / 2 && at / taps % 2 == 0;
+            let middle = at % taps == taps / 2 && (at / taps).is_multiple_of(2);
             let step = if middle { signs[at / (2 * taps) % 6] } else { 0.0 };
             if exact { step } else { step + 0.1 * noise[at] }
         });
         let chance = rng::uniform(self.seed ^ (99 + at as u64), 2 * group.layers);
         let teacher = teacher(self);
         let thresholds = HostArray::from_fn([group.layers, 2], |at| {
-            let half = if at % 2 == 0 { teacher.low } else { teacher.sparse } / 2.0;
+            let half = if at.is_multiple_of(2) { teacher.low } else { teacher.sparse } / 2.0;
             match (self.twist, self.network.shrinkage) {
                 (Twist::NanThreshold, _) if at == 1 => f64::NAN,
                 (_, Shrinkage::Relative { .. }) => 2.0 * chance[at] - 1.0,
