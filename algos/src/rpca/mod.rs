@@ -7,3 +7,4 @@ mod matrix;
 pub mod pcp;
 pub mod corona;
 pub mod lrpca;
+pub mod net;
