@@ -1,6 +1,6 @@
 //! The stages one after the other: a `scan` over their stacked weights.
 
-use tandem_compile::{DType, Tensor, Tree, checkpoint, iota, refuse, scan, zeros};
+use tandem_compile::{DType, Tensor, checkpoint, iota, refuse, scan, zeros};
 
 use super::Network;
 use super::layers::Mode;
@@ -20,6 +20,14 @@ pub struct Output {
     pub targets: Tensor,
 }
 tandem_compile::tree!(Output { background, target, image, backgrounds, targets });
+
+impl Output {
+    /// What stands for the results after an error of the trace.
+    pub(super) fn nothing(like: &Tensor) -> Self {
+        let one = || like.clone();
+        Self { background: one(), target: one(), image: one(), backgrounds: one(), targets: one() }
+    }
+}
 
 /// What a stage hands to the next one.
 #[derive(Debug, Clone)]
@@ -122,6 +130,5 @@ fn refused(frames: &Tensor) -> Option<Output> {
     if frames.ndim() == 4 && frames.dim(1) == 1 && floats {
         return None;
     }
-    let nothing = refuse(format!("frames [n, 1, h, w] of f32 or f64 expected, got {}", frames.ty()));
-    Output::build(&mut std::iter::repeat(nothing))
+    Some(Output::nothing(&refuse(format!("frames [n, 1, h, w] of f32 or f64 expected, got {}", frames.ty()))))
 }

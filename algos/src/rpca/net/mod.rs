@@ -23,17 +23,26 @@
 
 mod graph;
 mod init;
+pub mod laws;
 mod layers;
 mod loss;
+mod measure;
+mod model;
 mod plain;
 mod plus_plus;
+pub mod reference;
+mod separate;
+pub mod subject;
 
 pub use graph::{Carried, Done, Output};
 pub use init::{Leaf, Start};
 pub use layers::{BatchNorm, Conv2d, Mode, Moments};
 pub use loss::{loss, mean_square, soft_iou};
+pub use measure::{low_rankness, sparsity};
+pub use model::Model;
 pub use plain::{Normed, RpcaNetRunning, RpcaNetWeights};
-pub use plus_plus::{Contrast, Memory, RpcaNetPlusPlusRunning, RpcaNetPlusPlusWeights};
+pub use plus_plus::{Contrast, Memory, RpcaNetPlusPlusRunning, RpcaNetPlusPlusWeights, contrast};
+pub use separate::Separated;
 
 use tandem_compile::random::Key;
 use tandem_compile::{DType, Tensor, Tree};
@@ -200,6 +209,15 @@ pub trait Network {
         Self: Sized,
     {
         graph::eval(self, weights, running, frames)
+    }
+
+    /// Traces the network at work on frames `[n, h, w]`: background, mask and image, with NaN for what cannot be told.
+    #[track_caller]
+    fn separate(&self, weights: &Self::Weights, running: &Self::Running, frames: &Tensor) -> Separated
+    where
+        Self: Sized,
+    {
+        separate::separate(self, weights, running, frames)
     }
 
     /// Traces the network with the moments of the batch in its batch norms; the running moments come back moved a tenth of

@@ -191,11 +191,18 @@ fn contrasted(x: &Tensor, weights: &Contrast, running: &RpcaNetPlusPlusRunning, 
     let (y, squeeze) = norm(&conv_of_points(&means, &weights.squeeze), &weights.squeeze_norm, &running.squeeze, mode);
     let excited = conv_of_points(&relu(&y), &weights.excite);
     let (y, excite) = norm(&excited, &weights.excite_norm, &running.excite, mode);
-    let theta = y.logistic().expand_dims(1).expand_dims(1);
-    let centre = z.contract(&weights.surround.sum_axes([2, 3]), 3, 1);
-    let contrast = theta * centre - correlate(&z, &weights.surround);
+    let contrast = contrast(&z, &weights.surround, &y.logistic());
     let (y, contrast) = norm(&contrast, &weights.norm, &running.contrast, mode);
     (conv(&leaky_relu(&y), &weights.last), [squeeze, excite, contrast])
+}
+
+/// theta (Wbar z) - W z: how much more a kernel W (`[out, c, 17, 17]`) finds in features z (`[n, h, w, c]`) than it would find
+/// if they were everywhere what they are in its centre, which is weighted by `theta` (`[n, out]`). Wbar is the sum of the
+/// kernel's taps; around the image z is 0.
+#[track_caller]
+pub fn contrast(z: &Tensor, kernel: &Tensor, theta: &Tensor) -> Tensor {
+    let centre = z.contract(&kernel.sum_axes([2, 3]), 3, 1);
+    theta.expand_dims(1).expand_dims(1) * centre - correlate(z, kernel)
 }
 
 fn memory_leaves(c: usize) -> Vec<Leaf> {
