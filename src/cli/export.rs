@@ -7,7 +7,7 @@ use tandem_compile::{DType, Graph, TensorType};
 
 use super::{Failure, Precision, Target, inputs, output};
 use crate::files::{FileRef, check_text, write_text};
-use crate::registry::{Input, Settings, graph};
+use crate::registry::{Elements, Input, Settings, graph};
 
 /// What `tandem export` takes.
 #[derive(Debug, Args)]
@@ -48,6 +48,7 @@ impl Export {
     pub fn run(self) -> Result<(), Failure> {
         let algorithm = inputs::algorithm(&self.algorithm)?;
         let settings = Settings::parse(algorithm.parameters(), &self.settings).map_err(Failure::usage)?;
+        let settings = settings.in_precision(self.dtype.dtype());
         let (signature, texts) = inputs::assign(algorithm, &self.inputs)?;
         check_text(&self.out).map_err(Failure::usage)?;
         let real = self.dtype.dtype();
@@ -62,8 +63,11 @@ impl Export {
             return Err(Failure::usage(reason));
         }
         let graph = graph(&*problem, &types).map_err(Failure::usage)?;
+        // A set of tensors is as many results as it has tensors.
+        let sets = signature.outputs.iter().filter(|output| output.elements == Elements::Tensors).count();
+        let outputs = signature.outputs.len() - sets + sets * problem.tensors().len();
         // The status stands after the outputs, of which an algorithm may leave out the last ones.
-        let outputs = graph.results().len().saturating_sub(1).min(signature.outputs.len());
+        let outputs = graph.results().len().saturating_sub(1).min(outputs);
         let graph = graph.with_leading_results(outputs);
         write_text(&self.out, self.text(&graph)?).map_err(Failure::usage)?;
         output::say(&format!("{}: {} operations in {}", algorithm.name(), graph.nodes().len(), self.out.display()));

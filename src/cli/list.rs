@@ -32,6 +32,7 @@ fn elements(elements: Elements) -> &'static str {
     match elements {
         Elements::Real => "real",
         Elements::Index => "i32",
+        Elements::Tensors => "tensors",
     }
 }
 
@@ -78,7 +79,11 @@ fn describe(algorithm: &dyn Algorithm) -> String {
         rows.push(["", input.name, input.shape, kind, input.about].map(String::from).to_vec());
     }
     for output in algorithm.outputs() {
-        let kind = if output.elements == Elements::Index { "output, i32" } else { "output" };
+        let kind = match output.elements {
+            Elements::Real => "output",
+            Elements::Index => "output, i32",
+            Elements::Tensors => "output, .safetensors",
+        };
         rows.push(["", output.name, output.shape, kind, output.about].map(String::from).to_vec());
     }
     for parameter in algorithm.parameters() {

@@ -11,7 +11,7 @@ use tandem_verify::status::Status;
 use super::stages::Staged;
 use super::{Failure, Place, Precision, Target, inputs, output};
 use crate::files::{Content, check_writable, write_all};
-use crate::registry::{Algorithm, Input, Problem, Settings, Signature, graph};
+use crate::registry::{Algorithm, Elements, Input, Output, Problem, Settings, Signature, graph};
 
 /// What `tandem run` takes.
 #[derive(Debug, Args)]
@@ -68,6 +68,7 @@ impl Run {
     pub fn run(self) -> Result<(), Failure> {
         let algorithm = inputs::algorithm(&self.algorithm)?;
         let settings = Settings::parse(algorithm.parameters(), &self.settings).map_err(Failure::usage)?;
+        let settings = settings.in_precision(self.dtype.dtype());
         let (signature, texts) = inputs::assign(algorithm, &self.inputs)?;
         check_writable(&self.out).map_err(Failure::usage)?;
         let arrays = self.read(signature.inputs, &texts)?;
@@ -76,7 +77,8 @@ impl Run {
         problem.check(&arrays).map_err(Failure::usage)?;
         inputs::check_memory(problem.bytes())?;
         let (device, computation) = self.compute(algorithm, &settings, &*problem, arrays)?;
-        self.finish((algorithm.name(), signature), &settings, &types, device.as_ref(), computation)
+        let tensors = problem.tensors();
+        self.finish((algorithm.name(), signature, tensors), &settings, &types, device.as_ref(), computation)
     }
 
     fn compute(
@@ -120,7 +122,7 @@ impl Run {
 
     fn finish(
         &self,
-        (algorithm, Signature { inputs: takes, outputs: gives }): (&str, Signature),
+        (algorithm, Signature { inputs: takes, outputs: gives }, tensors): (&str, Signature, Vec<String>),
         settings: &Settings,
         types: &[Option<TensorType>],
         device: Option<&Device>,
@@ -128,15 +130,17 @@ impl Run {
     ) -> Result<(), Failure> {
         let status = results.pop().and_then(|s| s.values::<i32>().ok()?.first().copied()).unwrap_or(0);
         let status = Status(status);
-        let inputs = named(takes.iter().map(|input| input.name), types.iter().cloned());
-        let outputs = named(gives.iter().map(|output| output.name), results.iter().map(|result| Some(result.ty())));
+        let contents = gathered(gives, &tensors, results);
+        let given = takes.iter().zip(types).filter_map(|(input, ty)| Some((input.name.to_owned(), ty.clone()?)));
+        let inputs: Vec<(String, TensorType)> = given.collect();
+        let outputs: Vec<(String, TensorType)> = contents.iter().flat_map(|(name, content)| named(name, content)).collect();
         let all = inputs.iter().chain(&outputs);
-        let shapes: Map<String, Value> = all.map(|(name, ty)| (name.to_string(), json!(ty.shape))).collect();
+        let shapes: Map<String, Value> = all.map(|(name, ty)| (name.clone(), json!(ty.shape))).collect();
         let flushed = takes.iter().zip(flushed).filter(|(_, count)| *count > 0);
         let flushed: Map<String, Value> =
             flushed.map(|(input, count)| (input.name.to_string(), json!(count))).collect();
-        let words = |types: &[(&str, TensorType)]| -> Map<String, Value> {
-            types.iter().map(|(name, ty)| (name.to_string(), json!(ty.to_string()))).collect()
+        let words = |types: &[(String, TensorType)]| -> Map<String, Value> {
+            types.iter().map(|(name, ty)| (name.clone(), json!(ty.to_string()))).collect()
         };
         let record = json!({
             "algorithm": algorithm,
@@ -155,10 +159,9 @@ impl Run {
             "run_ms": times.run,
         });
         let text = serde_json::to_string_pretty(&record).unwrap_or_default();
-        let sound: Vec<(&str, bool)> =
-            gives.iter().zip(&results).map(|(o, r)| (o.name, r.first_nonfinite().is_none())).collect();
-        let names = gives.iter().map(|output| format!("{}.npy", output.name));
-        let mut files: Vec<(String, Content)> = names.zip(results.into_iter().map(Content::Npy)).collect();
+        let sound: Vec<(&str, bool)> = contents.iter().map(|(name, content)| (*name, content.is_finite())).collect();
+        let files = contents.into_iter().map(|(name, content)| (format!("{name}.{}", content.extension()), content));
+        let mut files: Vec<(String, Content)> = files.collect();
         files.push(("run.json".into(), Content::Text(text.clone() + "\n")));
         write_all(&self.out, &files).map_err(Failure::usage)?;
 
@@ -193,12 +196,26 @@ impl Run {
     }
 }
 
-/// The types that are there, by name.
-fn named(
-    names: impl Iterator<Item = &'static str>,
-    types: impl Iterator<Item = Option<TensorType>>,
-) -> Vec<(&'static str, TensorType)> {
-    names.zip(types).filter_map(|(name, ty)| Some((name, ty?))).collect()
+/// What the outputs hold, by name: an array each, or as many as there are `tensors`.
+fn gathered(gives: &[Output], tensors: &[String], results: Vec<HostArray>) -> Vec<(&'static str, Content)> {
+    let mut results = results.into_iter();
+    let one = |output: &Output| match output.elements {
+        Elements::Tensors => {
+            let set = tensors.iter().cloned().zip(results.by_ref()).collect();
+            Some((output.name, Content::Tensors(set)))
+        }
+        _ => Some((output.name, Content::Npy(results.next()?))),
+    };
+    gives.iter().filter_map(one).collect()
+}
+
+/// The types of the arrays in an output, those of a set as `OUTPUT:TENSOR`.
+fn named(name: &str, content: &Content) -> Vec<(String, TensorType)> {
+    match content {
+        Content::Npy(array) => vec![(name.to_owned(), array.ty())],
+        Content::Tensors(set) => set.iter().map(|(own, array)| (format!("{name}:{own}"), array.ty())).collect(),
+        Content::Text(_) => Vec::new(),
+    }
 }
 
 fn compute(

@@ -54,7 +54,7 @@ impl Staged<'_> {
     ) -> Result<(Vec<HostArray>, Times), Failure> {
         let spinner = output::spinner("preparing");
         let description = self.description(&inputs);
-        let real = inputs.first().map(HostArray::dtype);
+        let real = self.settings.precision();
         let mut parts = Parts::new(self.stages, device, inputs)?;
         let Progress { mut state, mut records } = match progress {
             Some(progress) => progress,
@@ -64,7 +64,7 @@ impl Staged<'_> {
         let packed = |records: &[f64]| {
             let array = HostArray::from_fn([records.len()], |i| records[i]);
             // The records were read from arrays of that type.
-            real.and_then(|real| array.cast(real).ok()).unwrap_or(array)
+            array.cast(real).unwrap_or(array)
         };
         while records.len() < count {
             spinner.set_message(format!("{counter}: {} of {count}", records.len()));

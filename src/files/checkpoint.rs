@@ -71,24 +71,27 @@ impl Checkpoint {
     }
 
     fn bytes(&self) -> std::result::Result<Vec<u8>, String> {
-        let data: Vec<Vec<u8>> = self
-            .arrays
-            .iter()
-            .map(|(_, array)| little_endian(array))
-            .collect::<Result<_>>()
-            .map_err(|e| e.to_string())?;
-        let views = self.arrays.iter().zip(&data).map(|((name, array), data)| {
-            let dtype = match array.dtype() {
-                DType::F64 => Dtype::F64,
-                DType::F32 => Dtype::F32,
-                _ => Dtype::I32,
-            };
-            Ok((name, TensorView::new(dtype, array.shape().to_vec(), data).map_err(|e| e.to_string())?))
-        });
-        let views: Vec<_> = views.collect::<std::result::Result<_, String>>()?;
-        let about = HashMap::from([(RUN.to_owned(), self.run.to_string())]);
-        safetensors::serialize(views, Some(about)).map_err(|e| e.to_string())
+        serialized(&self.arrays, Some(HashMap::from([(RUN.to_owned(), self.run.to_string())])))
     }
+}
+
+/// The bytes of a `.safetensors` file of these arrays, f32, f64 or i32.
+pub(super) fn serialized(
+    arrays: &[(String, HostArray)],
+    about: Option<HashMap<String, String>>,
+) -> std::result::Result<Vec<u8>, String> {
+    let data: Vec<Vec<u8>> =
+        arrays.iter().map(|(_, array)| little_endian(array)).collect::<Result<_>>().map_err(|e| e.to_string())?;
+    let views = arrays.iter().zip(&data).map(|((name, array), data)| {
+        let dtype = match array.dtype() {
+            DType::F64 => Dtype::F64,
+            DType::F32 => Dtype::F32,
+            _ => Dtype::I32,
+        };
+        Ok((name, TensorView::new(dtype, array.shape().to_vec(), data).map_err(|e| e.to_string())?))
+    });
+    let views: Vec<_> = views.collect::<std::result::Result<_, String>>()?;
+    safetensors::serialize(views, about).map_err(|e| e.to_string())
 }
 
 fn little_endian(array: &HostArray) -> Result<Vec<u8>> {
@@ -96,7 +99,7 @@ fn little_endian(array: &HostArray) -> Result<Vec<u8>> {
         HostData::F64(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
         HostData::F32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
         HostData::I32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-        _ => return Err(Error::Host(format!("a checkpoint holds f32, f64 and i32, not {}", array.dtype()))),
+        _ => return Err(Error::Host(format!("a file of tensors holds f32, f64 and i32, not {}", array.dtype()))),
     })
 }
 

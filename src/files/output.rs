@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use tandem_compile::{Error, HostArray, Result};
 use tempfile::TempDir;
 
+use super::checkpoint::serialized;
 use super::{io_reason, npy, refuse};
 
 /// What a file holds.
@@ -14,8 +15,30 @@ use super::{io_reason, npy, refuse};
 pub enum Content {
     /// An array, written as `.npy`.
     Npy(HostArray),
+    /// Arrays by name, f32, f64 or i32, written as `.safetensors`.
+    Tensors(Vec<(String, HostArray)>),
     /// Text, written as it is.
     Text(String),
+}
+
+impl Content {
+    /// The ending of the name of a file that holds it.
+    pub fn extension(&self) -> &'static str {
+        match self {
+            Content::Npy(_) => "npy",
+            Content::Tensors(_) => "safetensors",
+            Content::Text(_) => "txt",
+        }
+    }
+
+    /// Whether there is neither NaN nor infinity in it.
+    pub fn is_finite(&self) -> bool {
+        match self {
+            Content::Npy(array) => array.first_nonfinite().is_none(),
+            Content::Tensors(set) => set.iter().all(|(_, array)| array.first_nonfinite().is_none()),
+            Content::Text(_) => true,
+        }
+    }
 }
 
 /// Writes every `(name, content)` into the folder `dir`, which is created with its parents where it is missing.
@@ -185,6 +208,7 @@ fn put(path: &Path, content: &Content) -> io::Result<()> {
     let mut writer = BufWriter::new(File::create(path)?);
     match content {
         Content::Npy(array) => npy::write(&mut writer, array)?,
+        Content::Tensors(set) => writer.write_all(&serialized(set, None).map_err(io::Error::other)?)?,
         Content::Text(text) => writer.write_all(text.as_bytes())?,
     }
     writer.flush()

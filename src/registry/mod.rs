@@ -28,13 +28,16 @@ pub enum Elements {
     Real,
     /// Positions or counts, i32.
     Index,
+    /// Named tensors in the precision of the run, which a `.safetensors` file holds: an output of several arrays, whose names
+    /// [`Problem::tensors`] tells.
+    Tensors,
 }
 
 impl Elements {
     /// The dtype in a run of precision `real`.
     pub fn dtype(self, real: DType) -> DType {
         match self {
-            Elements::Real => real,
+            Elements::Real | Elements::Tensors => real,
             Elements::Index => DType::I32,
         }
     }
@@ -147,7 +150,12 @@ pub trait Problem {
         None
     }
 
-    /// The traced outputs, and the status last.
+    /// The names of the tensors of the output that is a set of them ([`Elements::Tensors`]), of which there is one at most.
+    fn tensors(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The traced outputs, and the status last; a set of tensors stands there tensor by tensor.
     fn trace(&self, inputs: &[Option<Tensor>]) -> Vec<Tensor>;
 
     /// The outputs and the status by the reference, in the precision of the inputs.

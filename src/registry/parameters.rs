@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use tandem_compile::DType;
 
 /// What a parameter's value may be.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -68,9 +69,12 @@ impl Parameter {
     }
 }
 
-/// The values of all parameters of one run.
+/// The values of all parameters of one run, and its precision.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Settings(BTreeMap<&'static str, Value>);
+pub struct Settings {
+    values: BTreeMap<&'static str, Value>,
+    precision: DType,
+}
 
 impl Settings {
     /// The settings that `KEY=VALUE` texts make, with the defaults of the rest.
@@ -105,12 +109,22 @@ impl Settings {
             })?;
             values.insert(parameter.name, default);
         }
-        Ok(Self(values))
+        Ok(Self { values, precision: DType::F32 })
+    }
+
+    /// Sets the precision of the run, f32 or f64; f32 where it is not set.
+    pub fn in_precision(self, precision: DType) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// The precision of the run: what an algorithm computes in that makes its data itself.
+    pub fn precision(&self) -> DType {
+        self.precision
     }
 
     /// The value of a whole-number parameter.
     pub fn integer(&self, name: &str) -> u64 {
-        self.0.get(name).and_then(Value::as_u64).unwrap_or_default()
+        self.values.get(name).and_then(Value::as_u64).unwrap_or_default()
     }
 
     /// The value of a whole-number parameter that is a size.
@@ -120,16 +134,16 @@ impl Settings {
 
     /// The value of a real parameter.
     pub fn number(&self, name: &str) -> f64 {
-        self.0.get(name).and_then(Value::as_f64).unwrap_or_default()
+        self.values.get(name).and_then(Value::as_f64).unwrap_or_default()
     }
 
     /// The value of a parameter that is one of several words.
     pub fn choice(&self, name: &str) -> &str {
-        self.0.get(name).and_then(Value::as_str).unwrap_or_default()
+        self.values.get(name).and_then(Value::as_str).unwrap_or_default()
     }
 
     /// The settings as `run.json` records them.
     pub fn to_json(&self) -> Value {
-        json!(self.0)
+        json!(self.values)
     }
 }
