@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 use tandem_compile::pjrt::Device;
 use tandem_compile::{DType, Graph, TensorType};
 
+use super::inputs::Source;
 use super::{Failure, Precision, Target, inputs, output};
 use crate::files::{FileRef, check_text, write_text};
 use crate::registry::{Elements, Input, Settings, graph};
@@ -49,14 +50,14 @@ impl Export {
         let algorithm = inputs::algorithm(&self.algorithm)?;
         let settings = Settings::parse(algorithm.parameters(), &self.settings).map_err(Failure::usage)?;
         let settings = settings.in_precision(self.dtype.dtype());
-        let (signature, texts) = inputs::assign(algorithm, &self.inputs)?;
+        let (signature, sources) = inputs::assign(algorithm, &self.inputs)?;
         check_text(&self.out).map_err(Failure::usage)?;
         let real = self.dtype.dtype();
         let types: Vec<Option<TensorType>> = signature
             .inputs
             .iter()
-            .zip(&texts)
-            .map(|(input, text)| text.as_ref().map(|text| argument(input, text, real)).transpose())
+            .zip(&sources)
+            .map(|(input, source)| source.as_ref().map(|source| argument(input, source, real)).transpose())
             .collect::<Result<_, _>>()?;
         let problem = algorithm.problem(&settings, &types).map_err(Failure::usage)?;
         if let Some(reason) = problem.needs_host(&types) {
@@ -89,9 +90,13 @@ impl Export {
 }
 
 /// The type of an input, from a type or from a file's array.
-fn argument(input: &Input, text: &str, real: DType) -> Result<TensorType, Failure> {
+fn argument(input: &Input, source: &Source, real: DType) -> Result<TensorType, Failure> {
     let wanted = input.elements.dtype(real);
     let name = input.name;
+    let text = match source {
+        Source::Text(text) => text,
+        Source::Array(array) => return Ok(array.ty().with_dtype(wanted)),
+    };
     if let Some(ty) = inputs::tensor_type(text) {
         return match ty.dtype == wanted {
             true => Ok(ty),

@@ -4,7 +4,7 @@ use tandem_compile::{DType, HostArray, TensorType};
 
 use super::Failure;
 use crate::files::FileRef;
-use crate::registry::{Algorithm, Input, Signature, algorithms, find};
+use crate::registry::{Algorithm, Elements, Input, Signature, algorithms, find};
 
 /// The algorithm called `name`.
 pub fn algorithm(name: &str) -> Result<&'static dyn Algorithm, Failure> {
@@ -14,9 +14,54 @@ pub fn algorithm(name: &str) -> Result<&'static dyn Algorithm, Failure> {
     })
 }
 
+/// Where an input comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Source {
+    /// What stands after `NAME=`.
+    Text(String),
+    /// One array of a file that is an input as a whole.
+    Array(HostArray),
+}
+
+/// What the run takes and gives, and where its inputs come from, in order; `None` where an optional input is not given. A file
+/// that is an input as a whole is read, and every array that is made of it is an input.
+pub fn assign(algorithm: &dyn Algorithm, assignments: &[String]) -> Result<(Signature, Vec<Option<Source>>), Failure> {
+    let (signature, values) = texts(algorithm, assignments)?;
+    if signature.inputs.iter().all(|input| input.elements != Elements::Tensors) {
+        return Ok((signature, values.into_iter().map(|text| text.map(Source::Text)).collect()));
+    }
+    let (mut inputs, mut sources) = (Vec::new(), Vec::new());
+    for (input, text) in signature.inputs.iter().zip(values) {
+        match (input.elements, text) {
+            (Elements::Tensors, Some(text)) => {
+                for (name, array) in unpacked(algorithm, input, &text)? {
+                    // The command's own list of inputs, which lives as long as the process.
+                    let name = &*Box::leak(format!("{}:{name}", input.name).into_boxed_str());
+                    inputs.push(Input { name, elements: Elements::Real, ..*input });
+                    sources.push(Some(Source::Array(array)));
+                }
+            }
+            (_, text) => {
+                inputs.push(*input);
+                sources.push(text.map(Source::Text));
+            }
+        }
+    }
+    Ok((Signature { inputs: Box::leak(inputs.into_boxed_slice()), ..signature }, sources))
+}
+
+/// The arrays that stand in the place of an input that is a whole file.
+fn unpacked(algorithm: &dyn Algorithm, input: &Input, text: &str) -> Result<Vec<(String, HostArray)>, Failure> {
+    let about = |reason: String| Failure::usage(format!("input {}: {reason}", input.name));
+    let file = FileRef::parse(text).map_err(|e| about(e.to_string()))?;
+    check_memory(file.bytes())?;
+    let set = file.read_set().map_err(|e| about(e.to_string()))?;
+    algorithm.unpack(&set).map_err(|reason| about(format!("{text}: {reason}")))
+}
+
 /// What the run takes and gives, and the texts after `NAME=` in the order of its inputs; `None` where an optional input is
 /// not given.
-pub fn assign(algorithm: &dyn Algorithm, assignments: &[String]) -> Result<(Signature, Vec<Option<String>>), Failure> {
+fn texts(algorithm: &dyn Algorithm, assignments: &[String]) -> Result<(Signature, Vec<Option<String>>), Failure> {
     let given: Vec<&str> = assignments.iter().filter_map(|text| Some(text.split_once('=')?.0)).collect();
     let signature = algorithm.signature(&given);
     let inputs = signature.inputs;
@@ -47,10 +92,16 @@ pub fn assign(algorithm: &dyn Algorithm, assignments: &[String]) -> Result<(Sign
 }
 
 /// Reads an input in the dtype that it has in a run of precision `real`.
-pub fn read(input: &Input, text: &str, real: DType, allow_nonfinite: bool) -> Result<HostArray, Failure> {
+pub fn read(input: &Input, source: &Source, real: DType, allow_nonfinite: bool) -> Result<HostArray, Failure> {
     let about = |reason: String| Failure::usage(format!("input {}: {reason}", input.name));
-    let file = FileRef::parse(text).map_err(|e| about(e.to_string()))?;
-    let array = load(input, &file)?.cast(input.elements.dtype(real)).map_err(|e| about(format!("{text}: {e}")))?;
+    let (text, array) = match source {
+        Source::Text(text) => {
+            let file = FileRef::parse(text).map_err(|e| about(e.to_string()))?;
+            (text.as_str(), load(input, &file)?)
+        }
+        Source::Array(array) => ("the file", array.clone()),
+    };
+    let array = array.cast(input.elements.dtype(real)).map_err(|e| about(format!("{text}: {e}")))?;
     if let Some(at) = array.first_nonfinite().filter(|_| !allow_nonfinite) {
         let (value, position) = (array.to_f64()[at], position(at, array.shape()));
         return Err(about(format!(

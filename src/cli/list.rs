@@ -75,7 +75,11 @@ fn to_json(algorithm: &dyn Algorithm) -> Value {
 fn describe(algorithm: &dyn Algorithm) -> String {
     let mut rows = Vec::new();
     for input in algorithm.inputs() {
-        let kind = if input.optional { "input, optional" } else { "input" };
+        let kind = match (input.elements, input.optional) {
+            (Elements::Tensors, _) => "input, .safetensors",
+            (_, true) => "input, optional",
+            (_, false) => "input",
+        };
         rows.push(["", input.name, input.shape, kind, input.about].map(String::from).to_vec());
     }
     for output in algorithm.outputs() {

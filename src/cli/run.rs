@@ -8,6 +8,7 @@ use tandem_compile::pjrt::{Buffer, Device};
 use tandem_compile::{HostArray, TensorType};
 use tandem_verify::status::Status;
 
+use super::inputs::Source;
 use super::stages::Staged;
 use super::{Failure, Place, Precision, Target, inputs, output};
 use crate::files::{Content, check_writable, write_all};
@@ -69,9 +70,9 @@ impl Run {
         let algorithm = inputs::algorithm(&self.algorithm)?;
         let settings = Settings::parse(algorithm.parameters(), &self.settings).map_err(Failure::usage)?;
         let settings = settings.in_precision(self.dtype.dtype());
-        let (signature, texts) = inputs::assign(algorithm, &self.inputs)?;
+        let (signature, sources) = inputs::assign(algorithm, &self.inputs)?;
         check_writable(&self.out).map_err(Failure::usage)?;
-        let arrays = self.read(signature.inputs, &texts)?;
+        let arrays = self.read(signature.inputs, &sources)?;
         let types: Vec<Option<TensorType>> = arrays.iter().map(|a| a.as_ref().map(HostArray::ty)).collect();
         let problem = algorithm.problem(&settings, &types).map_err(Failure::usage)?;
         problem.check(&arrays).map_err(Failure::usage)?;
@@ -112,12 +113,12 @@ impl Run {
         Ok((device, computation))
     }
 
-    fn read(&self, takes: &[Input], texts: &[Option<String>]) -> Result<Vec<Option<HostArray>>, Failure> {
+    fn read(&self, takes: &[Input], sources: &[Option<Source>]) -> Result<Vec<Option<HostArray>>, Failure> {
         let real = self.dtype.dtype();
-        let read = |(input, text): (&Input, &Option<String>)| {
-            text.as_ref().map(|text| inputs::read(input, text, real, self.allow_nonfinite)).transpose()
+        let read = |(input, source): (&Input, &Option<Source>)| {
+            source.as_ref().map(|source| inputs::read(input, source, real, self.allow_nonfinite)).transpose()
         };
-        takes.iter().zip(texts).map(read).collect()
+        takes.iter().zip(sources).map(read).collect()
     }
 
     fn finish(
@@ -133,7 +134,8 @@ impl Run {
         let contents = gathered(gives, &tensors, results);
         let given = takes.iter().zip(types).filter_map(|(input, ty)| Some((input.name.to_owned(), ty.clone()?)));
         let inputs: Vec<(String, TensorType)> = given.collect();
-        let outputs: Vec<(String, TensorType)> = contents.iter().flat_map(|(name, content)| named(name, content)).collect();
+        let outputs: Vec<(String, TensorType)> =
+            contents.iter().flat_map(|(name, content)| named(name, content)).collect();
         let all = inputs.iter().chain(&outputs);
         let shapes: Map<String, Value> = all.map(|(name, ty)| (name.clone(), json!(ty.shape))).collect();
         let flushed = takes.iter().zip(flushed).filter(|(_, count)| *count > 0);

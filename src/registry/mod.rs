@@ -9,6 +9,7 @@ mod operation;
 mod parameters;
 mod pursuit;
 mod rpca;
+mod rpcanet;
 mod search;
 mod snmf;
 mod stages;
@@ -29,7 +30,7 @@ pub enum Elements {
     /// Positions or counts, i32.
     Index,
     /// Named tensors in the precision of the run, which a `.safetensors` file holds: an output of several arrays, whose names
-    /// [`Problem::tensors`] tells.
+    /// [`Problem::tensors`] tells, or an input that [`Algorithm::unpack`] makes the problem's arrays of.
     Tensors,
 }
 
@@ -98,6 +99,15 @@ pub trait Algorithm: Sync {
     /// [`outputs`](Self::outputs), or more of them where their number is free.
     fn signature(&self, _given: &[&str]) -> Signature {
         Signature { inputs: self.inputs(), outputs: self.outputs() }
+    }
+
+    /// The arrays that stand in the place of an input of [`Elements::Tensors`], in the order of the program's arguments, made
+    /// of all that its file holds.
+    ///
+    /// # Errors
+    /// Which array is missing, or too many, in one line.
+    fn unpack(&self, _set: &[(String, HostArray)]) -> std::result::Result<Vec<(String, HostArray)>, String> {
+        Err(format!("{} takes no set of arrays", self.name()))
     }
 
     /// The parameters with their defaults.
@@ -198,6 +208,7 @@ pub fn algorithms() -> &'static [&'static dyn Algorithm] {
         &rpca::Pursuit,
         &rpca::Projections,
         &lrpca::Separate,
+        &rpcanet::Separate,
         &Linear(Operation::Qr),
         &Linear(Operation::Lu),
         &Linear(Operation::Cholesky),

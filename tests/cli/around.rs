@@ -29,6 +29,7 @@ fn list_names_every_input_output_and_parameter() {
         "householder-projector",
         "lib",
         "lrpca",
+        "rpcanet",
     ];
     assert_eq!(names(&list), [&algorithms[..], &linear].concat());
     assert_eq!(names(&list[0]["inputs"]), ["a", "y0"]);

@@ -14,6 +14,7 @@ mod pursuit;
 mod refused;
 mod resume;
 mod rpca;
+mod rpcanet;
 mod runs;
 mod search;
 mod status;
