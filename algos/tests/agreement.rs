@@ -13,6 +13,7 @@ use tandem_algos::rpca::altproj::subject::AltProjSubject;
 use tandem_algos::rpca::pcp::subject::PcpSubject;
 use tandem_algos::rpca::corona::subject::CoronaSubject;
 use tandem_algos::rpca::lrpca::subject::LrpcaSubject;
+use tandem_algos::rpca::net::subject::{BatchSubject, SeparateSubject};
 use tandem_algos::sae::baselines::BaselineSubject;
 use tandem_algos::sae::subject::{StepSubject, TrainSubject};
 use tandem_algos::snmf::subject::SnmfSubject;
@@ -224,4 +225,21 @@ fn corona_agrees_in_f32() {
 #[test]
 fn corona_agrees_in_f64() {
     agrees(CoronaSubject, DType::F64, "tests/regressions/corona-f64.txt");
+fn rpcanet_agrees_in_f32() {
+    agrees(SeparateSubject, DType::F32, "tests/regressions/rpcanet-f32.txt");
+}
+
+#[test]
+fn rpcanet_agrees_in_f64() {
+    agrees(SeparateSubject, DType::F64, "tests/regressions/rpcanet-f64.txt");
+}
+
+#[test]
+fn rpcanet_batch_agrees_in_f32() {
+    agrees(BatchSubject, DType::F32, "tests/regressions/rpcanet-batch-f32.txt");
+}
+
+#[test]
+fn rpcanet_batch_agrees_in_f64() {
+    agrees(BatchSubject, DType::F64, "tests/regressions/rpcanet-batch-f64.txt");
 }

@@ -10,6 +10,7 @@ use tandem_algos::rpca::altproj::{AccAltProj, AltProj};
 use tandem_algos::rpca::pcp::{Pcp, Solver};
 use tandem_algos::rpca::corona::{self, Corona};
 use tandem_algos::rpca::lrpca::{self, Lrpca};
+use tandem_algos::rpca::net::{Model, RpcaNet, RpcaNetPlusPlus, loss};
 use tandem_algos::sae::{MpSae, Trainer};
 use tandem_algos::snmf::{Init, Snmf};
 use tandem_compile::{DType, Graph, Result, Tensor, TensorType, random, trace, value_and_grad};
@@ -90,6 +91,15 @@ pub const ALGORITHMS: &[(&str, Program)] = &[
             trainer.step(&network, state, &d, &parts)
         };
         trace(step, &[movie.clone(), movie.clone(), movie])
+    ("rpcanet", |n, dtype| {
+        let model = Model::PlusPlus(RpcaNetPlusPlus::new(3, n.div_ceil(8).max(4)));
+        let frames = TensorType::new(dtype, [4, n, n]);
+        let types: Vec<TensorType> = [frames].into_iter().chain(network(&model, dtype)).collect();
+        trace(|inputs: Vec<Tensor>| model.separate(&inputs[0], &inputs[1..]).into_vec(), &types)
+    }),
+    ("rpcanet-gradient", |n, dtype| unfolded(Model::Plain(RpcaNet::new(3, n.div_ceil(8))), n, dtype)),
+    ("rpcanet++-gradient", |n, dtype| {
+        unfolded(Model::PlusPlus(RpcaNetPlusPlus::new(3, n.div_ceil(8).max(4))), n, dtype)
     }),
     ("lib", |n, dtype| interaction(Lib::new(), n, dtype)),
     ("lib-integrated", |n, dtype| interaction(Lib::new().center(false).edges(Edges::GaussLegendre(4)), n, dtype)),
@@ -109,6 +119,25 @@ pub const ALGORITHMS: &[(&str, Program)] = &[
         trace(|m: Tensor| accaltproj.trace(&m).into_vec(), &[TensorType::new(dtype, [2 * n, n])])
     }),
 ];
+
+/// The types of a network's arrays.
+fn network(model: &Model, dtype: DType) -> Vec<TensorType> {
+    model.names().into_iter().map(|(_, shape)| TensorType::new(dtype, shape)).collect()
+}
+
+/// Loss and gradient of an unfolded network on 4 frames [n, n].
+fn unfolded(model: Model, n: usize, dtype: DType) -> Result<Graph> {
+    let frames = TensorType::new(dtype, [4, 1, n, n]);
+    let types: Vec<TensorType> = [frames.clone(), frames].into_iter().chain(network(&model, dtype)).collect();
+    trace(
+        |inputs: Vec<Tensor>| {
+            let (frames, masks) = (&inputs[0], &inputs[1]);
+            let value = |arrays: Vec<Tensor>| loss(&model.train(frames, &arrays).0, frames, masks);
+            value_and_grad(value)(inputs[2..].to_vec())
+        },
+        &types,
+    )
+}
 
 /// A network n -> n -> n / 2 and 8 n inputs.
 fn interaction(lib: Lib, n: usize, dtype: DType) -> Result<Graph> {
