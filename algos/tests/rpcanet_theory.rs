@@ -359,7 +359,7 @@ fn weights_that_are_none_are_refused_in_words() {
     refused(&types[..5], "5 arrays given; RPCANet has 69");
     let mut wrong = types;
     wrong[4] = TensorType::new(DType::F32, [2, 3]);
-    refused(&wrong, "expected f64[2, 3, 3, 3, 3]");
+    refused(&wrong, "expected f64[2,3,3,3,3]");
 }
 
 #[test]
