@@ -1,7 +1,7 @@
 //! What the arrays of a stage are called, how large they are, and what they start from.
 
 use tandem_compile::random::{self, Key};
-use tandem_compile::{DType, Tensor, Tree, full, number};
+use tandem_compile::{DType, Tensor, Tree, full, number, optimization_barrier};
 
 /// One array of one stage.
 ///
@@ -59,21 +59,52 @@ impl Leaf {
     }
 }
 
-/// The arrays of all stages as they start, each from a key of its own.
+/// The arrays of all stages as they start: normal numbers from one key and uniform ones from another, dealt out in order. (A draw
+/// for every array would be as many programs to compile.)
 #[track_caller]
 pub(super) fn start<T: Tree>(leaves: &[Leaf], stages: usize, key: impl Key, dtype: DType) -> T {
-    let draw = |(i, leaf): (usize, &Leaf)| -> Tensor {
-        let shape = [&[stages], leaf.shape.as_slice()].concat();
-        let key = || random::fold_in(&key, &number(i as f64, DType::I32));
-        match leaf.start {
-            Start::Constant(value) => full(shape, value, dtype),
-            Start::Normal(deviation) => random::normal(key(), shape, dtype) * deviation,
-            Start::Uniform(bound) => (random::uniform(key(), shape, dtype) * 2.0 - 1.0) * bound,
-        }
-    };
-    let tensors: Vec<Tensor> = leaves.iter().enumerate().map(draw).collect();
+    let len = |leaf: &Leaf| stages * leaf.shape.iter().product::<usize>();
+    let total = |counts: fn(&Start) -> bool| leaves.iter().filter(|leaf| counts(&leaf.start)).map(len).sum::<usize>();
+    let [normals, uniforms] =
+        [total(|start| matches!(start, Start::Normal(_))), total(|start| matches!(start, Start::Uniform(_)))];
+    let own = |which: f64| random::fold_in(&key, &number(which, DType::I32));
+    let mut normal = Deck::new(normals, || random::normal(own(0.0), [normals], dtype));
+    let mut uniform = Deck::new(uniforms, || random::uniform(own(1.0), [uniforms], dtype) * 2.0 - 1.0);
+    let tensors: Vec<Tensor> = leaves
+        .iter()
+        .map(|leaf| {
+            let shape = [&[stages], leaf.shape.as_slice()].concat();
+            match leaf.start {
+                Start::Constant(value) => full(shape, value, dtype),
+                Start::Normal(deviation) => normal.deal(len(leaf)).reshape(shape) * deviation,
+                Start::Uniform(bound) => uniform.deal(len(leaf)).reshape(shape) * bound,
+            }
+        })
+        .collect();
     match T::build(&mut tensors.into_iter()) {
         Some(tree) => tree,
         None => unreachable!("the leaves of a stage are those of its tree"),
+    }
+}
+
+/// Numbers to be taken from the top.
+struct Deck {
+    numbers: Option<Tensor>,
+    taken: usize,
+}
+
+impl Deck {
+    fn new(len: usize, draw: impl FnOnce() -> Tensor) -> Self {
+        // Behind a barrier they are computed once, and not once for each array.
+        Self { numbers: (len > 0).then(|| optimization_barrier(&draw())), taken: 0 }
+    }
+
+    fn deal(&mut self, len: usize) -> Tensor {
+        let from = self.taken;
+        self.taken += len;
+        match &self.numbers {
+            Some(numbers) => numbers.slice(0, from, from + len),
+            None => unreachable!("a deck has as many numbers as are dealt"),
+        }
     }
 }

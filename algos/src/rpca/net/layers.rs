@@ -1,7 +1,8 @@
 //! Layers over images `[n, h, w, channels]`.
 
-use tandem_compile::ops::convolution::{ConvAxes, Convolution};
-use tandem_compile::{Precision, Tensor, concatenate, stop_gradient, tree};
+use tandem_compile::{Tensor, concatenate, stop_gradient, tree};
+
+use super::spectral;
 
 /// What is added to a variance before its root is taken.
 pub(super) const EPSILON: f64 = 1e-5;
@@ -49,27 +50,29 @@ tree!(Moments { mean, var });
 
 /// The convolution of `x` (`[n, h, w, in]`) with a kernel `[out, in, kh, kw]` of odd sizes, zeros around the image:
 /// `[n, h, w, out]`.
+///
+/// It is written as matrix products: XLA's own convolution takes ten times as long in the body of a loop as outside of one on
+/// the CPU (`docs/notes/convolutions-in-loops.md`), and these networks are loops.
 pub(super) fn correlate(x: &Tensor, kernel: &Tensor) -> Tensor {
-    let axes = ConvAxes { outer: 0, feature: 3, spatial: vec![1, 2] };
-    let around = |axis| {
-        let half = (kernel.dim(axis) / 2) as i64;
-        (half, half)
-    };
-    x.convolution(
-        kernel,
-        Convolution {
-            lhs_axes: axes.clone(),
-            rhs_axes: ConvAxes::standard(2),
-            out_axes: axes,
-            strides: vec![1, 1],
-            padding: vec![around(2), around(3)],
-            lhs_dilation: vec![1, 1],
-            rhs_dilation: vec![1, 1],
-            feature_groups: 1,
-            batch_groups: 1,
-            precision: Precision::Highest,
-        },
-    )
+    match spectral::is_cheaper(x.shape(), kernel.shape()) {
+        true => spectral::correlate(x, kernel),
+        false => unfolded(x, kernel),
+    }
+}
+
+/// [`correlate`] as one product: what the kernel's columns see stands side by side, its rows become results of their own, which are
+/// shifted and added up.
+fn unfolded(x: &Tensor, kernel: &Tensor) -> Tensor {
+    let [h, w] = [1, 2].map(|axis| x.dim(axis));
+    let [out, into, kh, kw] = [0, 1, 2, 3].map(|axis| kernel.dim(axis));
+    let around = |k: usize| ((k / 2) as i64, (k / 2) as i64, 0);
+    let padded = x.pad(0.0, &[(0, 0, 0), around(kh), around(kw), (0, 0, 0)]);
+    let seen: Vec<Tensor> = (0..kw).map(|b| padded.slice(2, b, b + w)).collect();
+    let seen = concatenate(&seen.iter().collect::<Vec<_>>(), 3);
+    let matrix = kernel.transpose([3, 1, 2, 0]).reshape([kw * into, kh * out]);
+    let rows = seen.contract(&matrix, 3, 0);
+    let row = |a: usize| rows.slice(1, a, a + h).slice(3, a * out, (a + 1) * out);
+    (1..kh).fold(row(0), |sum, a| sum + row(a))
 }
 
 pub(super) fn conv(x: &Tensor, layer: &Conv2d) -> Tensor {
@@ -131,4 +134,40 @@ pub(super) fn joined(layers: &[Conv2d], axis: usize) -> Tensor {
 /// Biases one after the other.
 pub(super) fn joined_biases(layers: &[Conv2d]) -> Tensor {
     concatenate(&layers.iter().map(|layer| &layer.bias).collect::<Vec<_>>(), 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_compile::{Conv, HostArray, Padding, jit, vjp};
+    use tandem_verify::rng::normal;
+
+    use super::*;
+
+    /// Both ways give what a convolution gives, and its derivatives.
+    #[test]
+    fn products_are_the_convolution() {
+        let shapes = [([2, 7, 5, 3], [4, 3, 3, 3]), ([1, 2, 3, 1], [2, 1, 5, 3]), ([2, 20, 17, 2], [3, 2, 9, 17])];
+        for (image, kernel) in shapes {
+            let array = |seed, shape: &[usize]| HostArray::new(shape, normal(seed, shape.iter().product())).unwrap();
+            let result = [image[0], image[1], image[2], kernel[0]];
+            let (x, w, ct) = (array(1, &image), array(2, &kernel), array(3, &result));
+            let direct = |(x, w): (Tensor, Tensor)| {
+                let conv = Conv { padding: Padding::Same, ..Conv::default() };
+                x.transpose([0, 3, 1, 2]).conv(&w, conv).transpose([0, 2, 3, 1])
+            };
+            for way in [unfolded as fn(&Tensor, &Tensor) -> Tensor, spectral::correlate] {
+                let program = jit(|(x, w, ct): (Tensor, Tensor, Tensor)| {
+                    let (y, back) = vjp(|(x, w): (Tensor, Tensor)| way(&x, &w), (x.clone(), w.clone()));
+                    let (expected, known) = vjp(direct, (x, w));
+                    let ((dx, dw), (kx, kw)) = (back(ct.clone()), known(ct));
+                    [y - &expected, dx - &kx, dw - &kw, expected, kx, kw].map(|x| x.abs().max())
+                });
+                let found: Vec<HostArray> = program.call((&x, &w, &ct)).unwrap();
+                let found: Vec<f64> = found.iter().map(|x| x.to_f64()[0]).collect();
+                for (off, size) in found[..3].iter().zip(&found[3..]) {
+                    assert!(*off <= 1e-13 * size && *size > 0.0, "{image:?} {kernel:?}: {found:?}");
+                }
+            }
+        }
+    }
 }

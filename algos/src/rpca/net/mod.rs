@@ -32,6 +32,7 @@ mod plain;
 mod plus_plus;
 pub mod reference;
 mod separate;
+mod spectral;
 pub mod subject;
 
 pub use graph::{Carried, Done, Output};

@@ -55,7 +55,7 @@ pub fn forward<R: Real>(model: &Model, mode: Mode, frames: &HostArray, arrays: &
         running = next;
     }
     let moments = model.moment_names();
-    let moments = moments.iter().flat_map(|(name, _)| stages.iter().flat_map(|own| own.get(name).values.clone()));
+    let moments = moments.iter().flat_map(|(name, _)| stages.iter().flat_map(move |own| own.get(name).values.clone()));
     Found { backgrounds, targets, image: flat(&running.image), moments: moments.collect() }
 }
 
