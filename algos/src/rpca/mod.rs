@@ -2,8 +2,11 @@
 //! iterations, by iterations whose parameters are learned, and by networks unrolled from them.
 
 pub mod altproj;
+pub mod clips;
 pub mod data;
 mod matrix;
+pub mod metrics;
+pub mod net;
 pub mod pcp;
 pub mod corona;
 pub mod lrpca;
