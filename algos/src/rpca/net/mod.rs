@@ -34,6 +34,7 @@ pub mod reference;
 mod separate;
 mod spectral;
 pub mod subject;
+mod train;
 
 pub use graph::{Carried, Done, Output};
 pub use init::{Leaf, Start};
@@ -44,6 +45,7 @@ pub use model::Model;
 pub use plain::{Normed, RpcaNetRunning, RpcaNetWeights};
 pub use plus_plus::{Contrast, Memory, RpcaNetPlusPlusRunning, RpcaNetPlusPlusWeights, contrast};
 pub use separate::Separated;
+pub use train::{Source, State, StateOf, Trained, Trainer};
 
 use tandem_compile::random::Key;
 use tandem_compile::{DType, Tensor, Tree};
