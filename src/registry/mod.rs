@@ -10,6 +10,7 @@ mod parameters;
 mod pursuit;
 mod rpca;
 mod rpcanet;
+mod rpcanet_train;
 mod search;
 mod snmf;
 mod stages;
@@ -209,6 +210,7 @@ pub fn algorithms() -> &'static [&'static dyn Algorithm] {
         &rpca::Projections,
         &lrpca::Separate,
         &rpcanet::Separate,
+        &rpcanet_train::Train,
         &Linear(Operation::Qr),
         &Linear(Operation::Lu),
         &Linear(Operation::Cholesky),

@@ -15,6 +15,7 @@ mod refused;
 mod resume;
 mod rpca;
 mod rpcanet;
+mod rpcanet_train;
 mod runs;
 mod search;
 mod status;
