@@ -15,6 +15,8 @@ pub fn run() -> ExitCode {
             .all(|script| ["plugin", "jaxlib"].iter().all(|platform| succeeds(peers::python(&[script, platform]))))
         && succeeds(cargo(&["build", "--release", "--package", "tandem-algos", "--example", "reflections"]))
         && ["plugin", "jaxlib"].iter().all(|platform| succeeds(peers::python(&["bench/householder.py", platform])))
+        && succeeds(cargo(&["build", "--release", "--package", "tandem-algos", "--example", "rpcanet_step"]))
+        && ["plugin", "jaxlib"].iter().all(|platform| succeeds(peers::python(&["bench/rpcanet.py", platform])))
         && succeeds(cargo(&["build", "--release", "--package", "tandem-linalg", "--example", "stopwatch"]))
         && succeeds(peers::python(&["bench/linalg.py"]))
         && succeeds(peers::python(&["bench/cur.py"]))

@@ -11,7 +11,7 @@ pub fn run() -> ExitCode {
 
 /// What the demo shows.
 pub fn examples() -> bool {
-    ["snmf", "demo"].iter().all(|name| {
+    ["snmf", "clip", "demo"].iter().all(|name| {
         println!();
         succeeds(program(target().join("release/examples").join(name), &[]))
     })

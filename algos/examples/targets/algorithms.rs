@@ -11,6 +11,8 @@ use tandem_algos::rpca::pcp::{Pcp, Solver};
 use tandem_algos::rpca::corona::{self, Corona};
 use tandem_algos::rpca::lrpca::{self, Lrpca};
 use tandem_algos::rpca::net::{Model, RpcaNet, RpcaNetPlusPlus, loss};
+use tandem_algos::rpca::clips::Clips;
+use tandem_algos::rpca::net::{Model, RpcaNet, RpcaNetPlusPlus, Source, Trainer as NetTrainer, loss};
 use tandem_algos::sae::{MpSae, Trainer};
 use tandem_algos::snmf::{Init, Snmf};
 use tandem_compile::{DType, Graph, Result, Tensor, TensorType, random, trace, value_and_grad};
@@ -100,6 +102,17 @@ pub const ALGORITHMS: &[(&str, Program)] = &[
     ("rpcanet-gradient", |n, dtype| unfolded(Model::Plain(RpcaNet::new(3, n.div_ceil(8))), n, dtype)),
     ("rpcanet++-gradient", |n, dtype| {
         unfolded(Model::PlusPlus(RpcaNetPlusPlus::new(3, n.div_ceil(8).max(4))), n, dtype)
+    }),
+    ("rpcanet-train", |n, dtype| {
+        // An epoch of two steps on clips made there; the size is that of the frames.
+        let net = RpcaNetPlusPlus::new(3, 8);
+        let source = Source::Drawn { clips: Clips::new(4, n, n), count: 4, dtype };
+        let trainer = NetTrainer::new(1).batch(8);
+        let epoch = |_: ()| {
+            let (state, loss) = trainer.epoch(&net, &source, trainer.start(&net, dtype));
+            (state, loss)
+        };
+        trace(epoch, &[])
     }),
     ("lib", |n, dtype| interaction(Lib::new(), n, dtype)),
     ("lib-integrated", |n, dtype| interaction(Lib::new().center(false).edges(Edges::GaussLegendre(4)), n, dtype)),
