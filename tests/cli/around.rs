@@ -30,6 +30,7 @@ fn list_names_every_input_output_and_parameter() {
         "lib",
         "lrpca",
         "rpcanet",
+        "rpcanet-train",
     ];
     assert_eq!(names(&list), [&algorithms[..], &linear].concat());
     assert_eq!(names(&list[0]["inputs"]), ["a", "y0"]);
