@@ -1,5 +1,6 @@
-//! Compiles one function for hardware that is not there: `targets tpu|cuda FUNCTION N f32|f64`. Prints the seconds it took;
-//! `targets` alone lists the functions.
+//! Compiles one function for hardware that is not there: `targets tpu-v5e|cuda-h200|cuda-a100 FUNCTION N f32|f64`. Prints the
+//! seconds it took; `targets` alone lists the functions. FUNCTION may be a file of StableHLO, `FILE.mlir`, for which N and the
+//! dtype say nothing.
 //!
 //! `cargo xtask targets` runs it for every function, in a process of its own, for libtpu ends the process where it cannot go on.
 
@@ -8,7 +9,7 @@ mod linear;
 
 use std::time::Instant;
 
-use tandem_compile::pjrt::Topology;
+use tandem_compile::pjrt::{Hardware, Topology};
 use tandem_compile::{DType, Error, Result};
 
 fn main() -> Result<()> {
@@ -21,11 +22,21 @@ fn main() -> Result<()> {
     let unknown = |what: &str| Error::Host(format!("there is no {what}"));
     let n: usize = n.parse().map_err(|_| unknown(n))?;
     let dtype = if dtype == "f64" { DType::F64 } else { DType::F32 };
-    let graph = linear::graph(name, n, dtype).or_else(|| algorithms::graph(name, n, dtype));
-    let graph = graph.unwrap_or_else(|| Err(unknown(name)))?;
-    let topology = Topology::typical(target)?;
+    let hardware = match target.as_str() {
+        "tpu" => Some(Hardware::TpuV5e),
+        "cuda" => Some(Hardware::CudaH200),
+        name => Hardware::named(name),
+    };
+    let topology = Topology::of(hardware.ok_or_else(|| unknown(target))?)?;
+    let text = match name.ends_with(".mlir") {
+        true => std::fs::read_to_string(name).map_err(|error| Error::Host(format!("{name}: {error}")))?,
+        false => {
+            let graph = linear::graph(name, n, dtype).or_else(|| algorithms::graph(name, n, dtype));
+            graph.unwrap_or_else(|| Err(unknown(name)))?.stablehlo()
+        }
+    };
     let start = Instant::now();
-    topology.compile(&graph.stablehlo())?;
+    topology.compile(&text)?;
     println!("{:.1}", start.elapsed().as_secs_f64());
     Ok(())
 }

@@ -165,6 +165,15 @@ calls! {
 
     PJRT_Executable_Destroy @ 40 => ExecutableDestroy = 24 { executable: *mut Executable, }
     PJRT_Executable_NumOutputs @ 44 => ExecutableNumOutputs = 32 { executable: *mut Executable, num_outputs: usize, }
+    PJRT_Executable_SizeOfGeneratedCodeInBytes @ 45 => ExecutableCodeSize = 32 {
+        executable: *mut Executable,
+        size_in_bytes: i64,
+    }
+    PJRT_Executable_GetCostAnalysis @ 46 => ExecutableCost = 40 {
+        executable: *mut Executable,
+        num_properties: usize,
+        properties: *const NamedValue,
+    }
     PJRT_LoadedExecutable_Destroy @ 50 => LoadedExecutableDestroy = 24 { executable: *mut LoadedExecutable, }
     PJRT_LoadedExecutable_GetExecutable @ 51 => LoadedExecutableGetExecutable = 32 {
         loaded_executable: *mut LoadedExecutable,
@@ -213,6 +222,19 @@ calls! {
         compile_options_size: usize,
         client: *mut Client,
         executable: *mut Executable,
+    }
+    PJRT_Executable_GetCompiledMemoryStats @ 96 => ExecutableMemory = 144 {
+        executable: *mut Executable,
+        generated_code: i64,
+        argument: i64,
+        output: i64,
+        alias: i64,
+        temp: i64,
+        host: [i64; 5],
+        peak: i64,
+        // Since 0.90 and 0.104 (the struct has 112 bytes in 0.81): newer plugins insist on room for what they write.
+        total_size: i64,
+        further: [i64; 3],
     }
 }
 
