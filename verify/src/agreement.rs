@@ -16,10 +16,12 @@ pub struct Ratio {
     pub error: f64,
     /// What the error is measured by: the reference's own error, or the floor where that is smaller.
     pub yardstick: f64,
-    /// Row-major position of the largest error.
-    pub index: usize,
+    /// The position of the largest error, one index per axis.
+    pub at: Vec<usize>,
     /// The device's number there.
     pub device: f64,
+    /// The reference's number there, in the device's precision.
+    pub reference: f64,
     /// The oracle's number there, rounded to f64.
     pub oracle: f64,
 }
@@ -70,16 +72,21 @@ pub fn compare<R: Real, O: Real>(
         }
         match (&found.values, &own.values, &truth.values) {
             (Values::Real(found), Values::Real(own), Values::Real(truth_values)) => {
-                ratios.push(ratio(truth.name, found, own, truth_values, truth.scale, u));
+                let mut ratio = ratio(truth.name, found, own, truth_values, truth.scale, u);
+                ratio.at = position(ratio.at[0], &truth.shape);
+                ratios.push(ratio);
             }
-            (Values::Index(found), Values::Index(_), Values::Index(truth_values)) => {
+            (Values::Index(found), Values::Index(own_values), Values::Index(truth_values)) => {
                 let own = |decision: &Decision| decision.kind == truth.name;
                 if tied(&reference.decisions, &oracle.decisions, own, u, factor) {
                     continue;
                 }
                 if let Some(at) = (0..found.len()).find(|&j| found[j] != truth_values[j]) {
-                    let (name, a, b) = (truth.name, found[at], truth_values[at]);
-                    return Comparison::Different(format!("{name}[{at}] is {a}, the oracle's {b}"));
+                    let (name, a, b, c) = (truth.name, found[at], own_values[at], truth_values[at]);
+                    let at = position(at, &truth.shape);
+                    return Comparison::Different(format!(
+                        "{name}{at:?} is {a} on the device, {b} by the reference, {c} by the oracle; positions must be equal"
+                    ));
                 }
             }
             _ => return Comparison::Different(format!("{} is numbers here and indices there", truth.name)),
@@ -129,10 +136,26 @@ fn ratio<R: Real, O: Real>(
         ratio: error / yardstick,
         error,
         yardstick,
-        index,
+        at: vec![index],
         device: device.get(index).copied().unwrap_or(0.0),
+        reference: own.get(index).map_or(0.0, |x| x.to_f64()),
         oracle: oracle.get(index).map_or(0.0, |x| x.to_f64()),
     }
+}
+
+/// A row-major position as one index per axis.
+fn position(mut at: usize, shape: &[usize]) -> Vec<usize> {
+    let mut indices: Vec<usize> = shape
+        .iter()
+        .rev()
+        .map(|&size| {
+            let index = at % size.max(1);
+            at /= size.max(1);
+            index
+        })
+        .collect();
+    indices.reverse();
+    indices
 }
 
 fn rank(error: f64) -> f64 {
@@ -182,6 +205,11 @@ mod tests {
     fn a_reference_that_is_exact_by_luck_does_not_condemn_a_rounding_error() {
         assert!(worst(0.5 + U, 0.5, 0.5) < 1.0);
         assert!(worst(0.5 + 1000.0 * U, 0.5, 0.5) > 100.0);
+    }
+
+    #[test]
+    fn a_position_has_an_index_per_axis() {
+        assert_eq!((position(7, &[2, 5]), position(0, &[]), position(3, &[4])), (vec![1, 2], vec![], vec![3]));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Running graphs where they are compared.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::time::Instant;
 
 use tandem_compile::pjrt::{Device, Executable};
 use tandem_compile::{DType, Graph, HostArray};
@@ -20,6 +21,11 @@ pub trait Backend {
     /// Whatever compiling and running report.
     fn run(&self, graph: &Graph, inputs: &[HostArray]) -> Result<Vec<HostArray>, String>;
 
+    /// How many programs have been compiled, and in how many seconds.
+    fn compiled(&self) -> (usize, f64) {
+        (0, 0.0)
+    }
+
     /// Whether subnormal numbers of `dtype` count as zeros there.
     ///
     /// # Errors
@@ -33,12 +39,19 @@ pub trait Backend {
 pub struct Compiled {
     device: Device,
     programs: RefCell<HashMap<String, Executable>>,
+    seconds: Cell<f64>,
+    flushes: RefCell<HashMap<DType, bool>>,
 }
 
 impl Compiled {
     /// A backend that runs on `device`.
     pub fn on(device: &Device) -> Self {
-        Self { device: device.clone(), programs: RefCell::default() }
+        Self {
+            device: device.clone(),
+            programs: RefCell::default(),
+            seconds: Cell::default(),
+            flushes: RefCell::default(),
+        }
     }
 }
 
@@ -63,7 +76,9 @@ impl Backend for Compiled {
         let program = match known {
             Some(program) => program,
             None => {
+                let start = Instant::now();
                 let program = self.device.compile(&text).map_err(|e| e.to_string())?;
+                self.seconds.set(self.seconds.get() + start.elapsed().as_secs_f64());
                 self.programs.borrow_mut().insert(text, program.clone());
                 program
             }
@@ -71,7 +86,17 @@ impl Backend for Compiled {
         program.run(&self.device, inputs).map_err(|e| e.to_string())
     }
 
+    fn compiled(&self) -> (usize, f64) {
+        (self.programs.borrow().len(), self.seconds.get())
+    }
+
     fn flushes_subnormals(&self, dtype: DType) -> Result<bool, String> {
-        self.device.flushes_subnormals(dtype).map_err(|e| e.to_string())
+        // It takes a program to find out: once is enough.
+        if let Some(&known) = self.flushes.borrow().get(&dtype) {
+            return Ok(known);
+        }
+        let flushes = self.device.flushes_subnormals(dtype).map_err(|e| e.to_string())?;
+        self.flushes.borrow_mut().insert(dtype, flushes);
+        Ok(flushes)
     }
 }

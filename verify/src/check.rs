@@ -2,18 +2,22 @@
 
 use std::cell::RefCell;
 use std::fmt::Debug;
+use std::time::Instant;
 
 use faer::fx128;
 use proptest::strategy::BoxedStrategy;
 use proptest::test_runner::{Config, FailurePersistence, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use tandem_compile::{DType, Graph, HostArray, TensorType};
 
-use crate::agreement::{Comparison, compare};
+use crate::agreement::{Comparison, Ratio, compare};
 use crate::backend::Backend;
-use crate::certificate::{Certificate, Counterexample, LawCount, OutputRecord};
+use crate::bits::{Batch, permutes, repeats};
+use crate::certificate::{Certificate, LawCount};
+use crate::counterexample::counterexample;
 use crate::law::{Law, Rerun, Trial, Verdict};
 use crate::outcome::Outcome;
 use crate::real::Real;
+use crate::tally::{Judged, Tally};
 
 /// A computation that exists twice, with what is needed to compare its two forms.
 pub trait Subject {
@@ -49,6 +53,16 @@ pub trait Subject {
 
     /// What must hold whatever the rounding.
     fn laws(&self) -> Vec<Law<Self::Case>>;
+
+    /// How much the inputs' errors are magnified by the problem itself, where that has a number: errors are drawn against it.
+    fn condition(&self, _: &Self::Case, _: &[HostArray]) -> Option<f64> {
+        None
+    }
+
+    /// The axes along which inputs and outputs are a batch of independent problems, where they are.
+    fn batch(&self) -> Option<Batch> {
+        None
+    }
 }
 
 /// How much is checked.
@@ -77,25 +91,30 @@ fn too_many_ties(ties: u32, cases: u32) -> bool {
 /// Checks `subject` on `backend`, or the reference against its own oracle where there is none.
 pub fn check<S: Subject>(subject: &S, backend: Option<&dyn Backend>, options: &Options) -> Certificate {
     let session = Session::new(subject, backend, options);
-    let mut failure = None;
-    for (name, case) in subject.special() {
-        if let Err(reason) = session.judge(&case, true) {
-            failure = Some((format!("{name}: {case:?}"), reason));
-            break;
-        }
-    }
-    if failure.is_none() {
-        failure = session.random_cases();
-    }
-    session.certificate(failure)
+    let start = Instant::now();
+    let special = subject.special().into_iter().find_map(|(name, case)| {
+        let reason = session.judge(&case, true).err()?;
+        Some(Failure { name: format!("{name}: {case:?}"), reason, case: Some(case) })
+    });
+    let failure = special.or_else(|| session.random_cases());
+    session.certificate(failure, start)
+}
+
+/// What has failed, and for which case, if it is one.
+struct Failure<C> {
+    name: String,
+    reason: String,
+    case: Option<C>,
 }
 
 /// Checks one case, such as somebody's data: everything that is checked of a random one.
 pub fn check_case<S: Subject>(subject: &S, backend: Option<&dyn Backend>, dtype: DType, case: &S::Case) -> Certificate {
     let options = Options { dtype, cases: 1, seed: 0, regressions: None };
     let session = Session::new(subject, backend, &options);
-    let failure = session.judge(case, false).err().map(|reason| (format!("{case:?}"), reason));
-    session.certificate(failure)
+    let start = Instant::now();
+    let failed = session.judge(case, false).err();
+    let failure = failed.map(|reason| Failure { name: format!("{case:?}"), reason, case: Some(case.clone()) });
+    session.certificate(failure, start)
 }
 
 struct Session<'a, S: Subject> {
@@ -106,17 +125,6 @@ struct Session<'a, S: Subject> {
     tally: RefCell<Tally>,
 }
 
-#[derive(Default)]
-struct Tally {
-    cases: u32,
-    special: u32,
-    ties: u32,
-    outputs: Vec<OutputRecord>,
-    laws: Vec<LawCount>,
-    /// Shrinking runs further cases, which are not counted.
-    failed: bool,
-}
-
 impl<'a, S: Subject> Session<'a, S> {
     fn new(subject: &'a S, backend: Option<&'a dyn Backend>, options: &'a Options) -> Self {
         let laws = subject.laws();
@@ -124,7 +132,7 @@ impl<'a, S: Subject> Session<'a, S> {
         Self { subject, backend, options, laws, tally: RefCell::new(Tally { laws: counts, ..Tally::default() }) }
     }
 
-    fn random_cases(&self) -> Option<(String, String)> {
+    fn random_cases(&self) -> Option<Failure<S::Case>> {
         let persistence = self.options.regressions.map(|path| {
             let direct = proptest::test_runner::FileFailurePersistence::Direct(path);
             Box::new(direct) as Box<dyn FailurePersistence>
@@ -141,8 +149,12 @@ impl<'a, S: Subject> Session<'a, S> {
         let result = runner.run(&self.subject.strategy(), |case| self.judge(&case, false).map_err(TestCaseError::fail));
         match result {
             Ok(()) => None,
-            Err(TestError::Fail(reason, case)) => Some((format!("{case:?}"), reason.message().into())),
-            Err(TestError::Abort(reason)) => Some(("no case".into(), reason.message().into())),
+            Err(TestError::Fail(reason, case)) => {
+                Some(Failure { name: format!("{case:?}"), reason: reason.message().into(), case: Some(case) })
+            }
+            Err(TestError::Abort(reason)) => {
+                Some(Failure { name: "no case".into(), reason: reason.message().into(), case: None })
+            }
         }
     }
 
@@ -158,6 +170,7 @@ impl<'a, S: Subject> Session<'a, S> {
     }
 
     fn judge_in<R: Real, O: Real>(&self, case: &S::Case, special: bool) -> Result<(), String> {
+        let start = Instant::now();
         let inputs = self.subject.inputs(case, self.options.dtype);
         let device = self.device::<R>(case, &inputs)?;
         let read = self.as_read(&inputs)?;
@@ -166,16 +179,42 @@ impl<'a, S: Subject> Session<'a, S> {
             self.count(|tally| tally.special += 1);
         } else {
             let oracle = self.subject.reference::<O>(case, &read, R::UNIT_ROUNDOFF);
-            self.count(|tally| tally.cases += 1);
             let of_read = (read != inputs).then(|| self.subject.reference::<R>(case, &read, R::UNIT_ROUNDOFF));
-            self.compare(&device, of_read.as_ref().unwrap_or(&reference), &oracle, R::UNIT_ROUNDOFF)?;
+            let own = of_read.as_ref().unwrap_or(&reference);
+            let ratios = self.compare(&device, own, &oracle, R::UNIT_ROUNDOFF);
+            let judged = Judged {
+                size: inputs.iter().map(HostArray::len).sum(),
+                condition: self.subject.condition(case, &inputs),
+                tie: matches!(ratios, Ok(None)),
+                ratios: ratios.as_ref().ok().and_then(Option::as_deref),
+            };
+            self.count(|tally| tally.case(&judged, case));
+            self.within(&ratios?.unwrap_or_default())?;
+            self.bits(case, &inputs)?;
         }
         self.obey(case, &read, &device, &|case, inputs| self.device::<R>(case, inputs))
             .map_err(|e| format!("on the device, {e}"))?;
         let rerun = |case: &S::Case, inputs: &[HostArray]| {
             Ok(self.subject.reference::<R>(case, inputs, R::UNIT_ROUNDOFF).to_f64())
         };
-        self.obey(case, &inputs, &reference.to_f64(), &rerun).map_err(|e| format!("on the reference, {e}"))
+        self.obey(case, &inputs, &reference.to_f64(), &rerun).map_err(|e| format!("on the reference, {e}"))?;
+        if !special {
+            self.count(|tally| tally.took(start.elapsed().as_secs_f64(), case));
+        }
+        Ok(())
+    }
+
+    /// Looks whether the device repeats itself, in the first cases.
+    fn bits(&self, case: &S::Case, inputs: &[HostArray]) -> Result<(), String> {
+        let Some(backend) = self.backend.filter(|_| self.tally.borrow().looks_at_bits()) else {
+            return Ok(());
+        };
+        let types: Vec<TensorType> = inputs.iter().map(HostArray::ty).collect();
+        let graph = self.subject.graph(case, &types).map_err(|e| e.to_string())?;
+        let repeated = repeats(backend, &graph, inputs)?;
+        let permuted = self.subject.batch().map(|batch| permutes(backend, &graph, inputs, &batch)).transpose()?;
+        self.count(|tally| tally.bits(repeated, permuted));
+        Ok(())
     }
 
     fn device<R: Real>(&self, case: &S::Case, inputs: &[HostArray]) -> Result<Outcome<f64>, String> {
@@ -213,32 +252,24 @@ impl<'a, S: Subject> Session<'a, S> {
         reference: &Outcome<R>,
         oracle: &Outcome<O>,
         u: f64,
-    ) -> Result<(), String> {
-        let factor = self.subject.factor();
-        let ratios = match compare(device, reference, oracle, u, factor) {
-            Comparison::Tie => {
-                self.count(|tally| tally.ties += 1);
-                return Ok(());
-            }
-            Comparison::Different(message) => return Err(message),
-            Comparison::Ratios(ratios) => ratios,
-        };
-        for ratio in &ratios {
-            self.count(|tally| {
-                match tally.outputs.iter_mut().find(|record| record.name == ratio.output) {
-                    Some(record) => record.add(ratio),
-                    None => tally.outputs.push(OutputRecord::new(ratio)),
-                };
-            });
-            // Not `>`: NaN is too far as well.
-            if !(ratio.ratio <= factor) {
-                return Err(format!(
-                    "{}[{}] is {:e}, the oracle's {:e}: an error of {:.2e}, {:.1} times the yardstick {:.2e}; allowed is {factor}",
-                    ratio.output, ratio.index, ratio.device, ratio.oracle, ratio.error, ratio.ratio, ratio.yardstick
-                ));
-            }
+    ) -> Result<Option<Vec<Ratio>>, String> {
+        match compare(device, reference, oracle, u, self.subject.factor()) {
+            Comparison::Tie => Ok(None),
+            Comparison::Different(message) => Err(message),
+            Comparison::Ratios(ratios) => Ok(Some(ratios)),
         }
-        Ok(())
+    }
+
+    /// Whether every output is as near to the oracle as is allowed.
+    fn within(&self, ratios: &[Ratio]) -> Result<(), String> {
+        let factor = self.subject.factor();
+        // Not `>`: NaN is too far as well.
+        let Some(ratio) = ratios.iter().find(|ratio| !(ratio.ratio <= factor)) else { return Ok(()) };
+        let Ratio { output, at, device, reference, oracle, error, ratio, yardstick } = ratio;
+        Err(format!(
+            "{output}{at:?} is {device:e} on the device, {reference:e} by the reference and {oracle:e} by the oracle: an error of \
+             {error:.2e}, {ratio:.1} times the yardstick {yardstick:.2e}; allowed is {factor}"
+        ))
     }
 
     fn obey(
@@ -266,20 +297,27 @@ impl<'a, S: Subject> Session<'a, S> {
         }
     }
 
-    fn certificate(self, failure: Option<(String, String)>) -> Certificate {
-        let tally = self.tally.into_inner();
+    fn certificate(self, failure: Option<Failure<S::Case>>, start: Instant) -> Certificate {
+        let mut tally = self.tally.into_inner();
         let failure = failure.or_else(|| {
             let (ties, cases) = (tally.ties, tally.cases);
-            too_many_ties(ties, cases).then(|| ("the strategy".into(), format!("{ties} of {cases} cases are ties")))
+            let reason = format!("{ties} of {cases} cases are ties");
+            too_many_ties(ties, cases).then(|| Failure { name: "the strategy".into(), reason, case: None })
         });
-        let (device, versions) = match self.backend {
-            Some(backend) => (backend.name(), backend.versions()),
-            None => ("reference".into(), Vec::new()),
+        let (device, versions, (programs, compile_seconds)) = match self.backend {
+            Some(backend) => (backend.name(), backend.versions(), backend.compiled()),
+            None => ("reference".into(), Vec::new(), (0, 0.0)),
         };
+        tally.times.seconds = start.elapsed().as_secs_f64();
+        (tally.times.programs, tally.times.compile_seconds) = (programs, compile_seconds);
+        let dtype = self.options.dtype;
+        let counterexample = failure.map(|Failure { name, reason, case }| {
+            counterexample(self.subject, case.as_ref(), dtype, &device, name, reason)
+        });
         Certificate {
             schema: Certificate::SCHEMA,
             algorithm: self.subject.name().into(),
-            dtype: self.options.dtype.name().into(),
+            dtype: dtype.name().into(),
             device,
             versions: versions.into_iter().collect(),
             seed: self.options.seed,
@@ -289,8 +327,12 @@ impl<'a, S: Subject> Session<'a, S> {
             factor: self.subject.factor(),
             outputs: tally.outputs,
             laws: tally.laws,
-            agreed: failure.is_none(),
-            counterexample: failure.map(|(case, reason)| Counterexample { case, reason }),
+            bits: tally.bits,
+            records: tally.records,
+            worst: tally.worst,
+            agreed: counterexample.is_none(),
+            counterexample,
+            times: tally.times,
         }
     }
 }

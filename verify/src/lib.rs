@@ -8,8 +8,10 @@
 
 pub mod agreement;
 pub mod backend;
+pub mod bits;
 pub mod certificate;
 pub mod check;
+mod counterexample;
 pub mod gallery;
 pub mod law;
 pub mod matrix;
@@ -18,9 +20,11 @@ pub mod real;
 pub mod rng;
 pub mod status;
 pub mod strategy;
+mod tally;
 
 pub use agreement::{Comparison, Ratio};
 pub use backend::{Backend, Compiled};
+pub use bits::Batch;
 pub use certificate::Certificate;
 pub use check::{Options, Subject, check, check_case};
 pub use law::{Law, Trial, Verdict};
