@@ -5,6 +5,10 @@
 //! the oracle may be a small multiple of it. Where the computation takes a discrete step, the step's *margin* is
 //! recorded; within rounding of a tie both answers are right and the case is judged by the *laws* alone: what must
 //! hold whatever the rounding. The crate knows no algorithm.
+//!
+//! Two levels of use:
+//! - [`equivalent`] for a function of one's own, inside a `#[test]`: the traced function, the reference, random problems;
+//! - [`Subject`] and [`check`] where there is more to say: discrete steps with their margins, degenerate inputs, laws.
 
 pub mod agreement;
 pub mod backend;
@@ -12,6 +16,7 @@ pub mod bits;
 pub mod certificate;
 pub mod check;
 mod counterexample;
+pub mod equivalent;
 pub mod gallery;
 pub mod law;
 pub mod matrix;
@@ -27,6 +32,7 @@ pub use backend::{Backend, Compiled};
 pub use bits::Batch;
 pub use certificate::Certificate;
 pub use check::{Options, Subject, check, check_case};
+pub use equivalent::{Array, Equivalent, Part, Parts, Problem, Reference, equivalent};
 pub use law::{Law, Trial, Verdict};
 pub use matrix::Matrix;
 pub use outcome::{Decision, Outcome, Output, Values};

@@ -1,5 +1,7 @@
 //! Random matrices from a few numbers, so that a failing case shrinks to something a person can think about.
 
+use std::ops::Range;
+
 use proptest::prelude::*;
 use tandem_compile::{DType, HostArray};
 
@@ -55,4 +57,49 @@ pub fn matrices(rows: usize, cols: usize, decades: u32, exponent: i32) -> impl S
             MatrixCase { seed, rows, cols, rank, decades, exponent }
         },
     )
+}
+
+/// Matrices of full rank whose singular values differ by less than a factor of 10 or so beyond that of random ones, with so many
+/// rows and columns: what is computed from them is determined by them.
+pub fn well_conditioned(rows: Range<usize>, cols: Range<usize>) -> impl Strategy<Value = MatrixCase> {
+    (0..1u64 << 32, rows, cols, 0..=1u32).prop_map(|(seed, rows, cols, decades)| {
+        let rank = rows.min(cols);
+        MatrixCase { seed, rows, cols, rank, decades, exponent: 0 }
+    })
+}
+
+/// An array of uniform numbers, described by a few of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ArrayCase {
+    /// Stream of the random numbers.
+    pub seed: u64,
+    /// The size of every axis.
+    pub shape: Vec<usize>,
+    /// The least number.
+    pub low: f64,
+    /// What no number reaches, but by rounding.
+    pub high: f64,
+}
+
+impl ArrayCase {
+    /// The array, rounded to `dtype` (f32 or f64).
+    pub fn array(&self, dtype: DType) -> HostArray {
+        let values = rng::uniform(self.seed, self.shape.iter().product());
+        let element = |i: usize| self.low + (self.high - self.low) * values[i];
+        match dtype {
+            DType::F64 => HostArray::from_fn(self.shape.as_slice(), element),
+            _ => HostArray::from_fn(self.shape.as_slice(), |i| element(i) as f32),
+        }
+    }
+}
+
+/// Arrays of uniform numbers between two numbers, of one shape: one program for many values.
+pub fn uniform(shape: impl Into<Vec<usize>>, numbers: Range<f64>) -> impl Strategy<Value = ArrayCase> {
+    let shape = shape.into();
+    (0..1u64 << 32).prop_map(move |seed| ArrayCase {
+        seed,
+        shape: shape.clone(),
+        low: numbers.start,
+        high: numbers.end,
+    })
 }
