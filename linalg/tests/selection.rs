@@ -43,6 +43,24 @@ proptest! {
     }
 }
 
+/// Numbers over all decades, one infinity, NaN: the cases in which bisecting numbers is slowest or undefined.
+#[test]
+fn what_has_no_middle_is_selected_as_well() {
+    let graded: Vec<f64> = (0..40).map(|i| 10f64.powi(i * 15 - 300) * if i % 2 == 0 { -1.0 } else { 1.0 }).collect();
+    let neighbours: Vec<f64> = (0..40).map(|i| f64::from_bits(1f64.to_bits() + i % 7)).collect();
+    let mut infinite = graded.clone();
+    (infinite[7], infinite[30]) = (f64::NEG_INFINITY, f64::INFINITY);
+    for values in [graded, neighbours, infinite, vec![0.0; 40], vec![f64::MAX; 40]] {
+        for m in [1, 2, 17, 39, 40] {
+            assert_eq!(marked(1, 40, &values, m), expected(40, &values, m), "{m} of {values:?}");
+        }
+    }
+    let mut nan = vec![1.0; 40];
+    (nan[5], nan[6]) = (f64::NAN, f64::NAN);
+    let marked = marked(1, 40, &nan, 3);
+    assert_eq!((0..40).filter(|&i| marked[i]).collect::<Vec<_>>(), [0, 5, 6]);
+}
+
 #[test]
 fn powers_of_two_divide_exactly() {
     let device = Device::cpu().unwrap();
