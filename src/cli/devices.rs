@@ -3,17 +3,15 @@
 //! A plugin without its hardware may take long, or end the process: each is opened in a process of its own, with a
 //! time limit.
 
-use std::fs::File;
-use std::io::{Read, Seek};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
 use tandem_compile::pjrt::{Device, Environment, install_folder};
 use tandem_compile::{HostArray, Tensor, jit};
 
-use super::{Failure, output, run};
+use super::{Failure, apart, output, run};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -53,7 +51,7 @@ fn found() -> Vec<Value> {
     });
     let plugins = Environment::current().plugins().into_iter().map(|plugin| {
         let path = plugin.path.display().to_string();
-        let mut device = match probe(&path) {
+        let mut device = match apart::answer(&["probe", path.as_str()], LIMIT) {
             Ok(device) => device,
             Err(e) => json!({ "usable": false, "platform": null, "hardware": null, "versions": {}, "error": e }),
         };
@@ -62,49 +60,6 @@ fn found() -> Vec<Value> {
         device
     });
     std::iter::once(reference).chain(plugins).collect()
-}
-
-/// Opens the plugin at `path` in another process and returns its description.
-fn probe(path: &str) -> Result<Value, String> {
-    let program = std::env::current_exe().map_err(|e| e.to_string())?;
-    // Files take any amount of a plugin's messages while nobody reads; a pipe would stop it.
-    let (answer, said) = (file()?, file()?);
-    let mut child = Command::new(program)
-        .args(["probe", path])
-        .stdin(Stdio::null())
-        .stdout(answer.try_clone().map_err(|e| e.to_string())?)
-        .stderr(said.try_clone().map_err(|e| e.to_string())?)
-        .spawn()
-        .map_err(|e| e.to_string())?;
-    let start = Instant::now();
-    let status = loop {
-        if let Some(status) = child.try_wait().map_err(|e| e.to_string())? {
-            break status;
-        }
-        if start.elapsed() > LIMIT {
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err(format!("no answer in {} s", LIMIT.as_secs()));
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    };
-    serde_json::from_str(&content(answer)?).map_err(|_| {
-        let said = content(said).unwrap_or_default();
-        let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("");
-        format!("the plugin ended the process ({status}) {}", output::one_line(last))
-    })
-}
-
-/// A file without a name.
-fn file() -> Result<File, String> {
-    tempfile::tempfile().map_err(|e| format!("no temporary file can be made: {e}"))
-}
-
-/// What another process has written into the file.
-fn content(mut file: File) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    file.rewind().and_then(|()| file.read_to_end(&mut bytes)).map_err(|e| e.to_string())?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// What the hidden `tandem probe` takes.

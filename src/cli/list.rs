@@ -63,12 +63,16 @@ fn to_json(algorithm: &dyn Algorithm) -> Value {
         })
         .collect();
     let parameters: Vec<Value> = algorithm.parameters().iter().map(|p| p.to_json()).collect();
+    let example = algorithm.example();
+    let shapes: serde_json::Map<String, Value> =
+        example.inputs.iter().map(|(name, shape)| ((*name).to_owned(), json!(shape))).collect();
     json!({
         "name": algorithm.name(),
         "about": algorithm.about(),
         "inputs": inputs,
         "outputs": outputs,
         "parameters": parameters,
+        "example": { "settings": example.settings, "inputs": shapes },
     })
 }
 

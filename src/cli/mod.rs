@@ -3,6 +3,8 @@
 //! Exit codes: 0 all is well; 1 computed, but failed (NaN or infinity in an output, a disagreement); 2 bad usage or
 //! input, nothing written. An error is one line on stderr. With `--json` stdout holds JSON alone.
 
+mod aot;
+mod apart;
 mod compare;
 mod devices;
 mod export;
@@ -40,6 +42,8 @@ enum Command {
     Run(run::Run),
     /// Compares algorithms on a device with their references, on random problems
     Compare(compare::Compare),
+    /// Compiles algorithms for hardware that is not there: what they would cost on it
+    Aot(aot::Aot),
     /// Writes an algorithm's program: traced, as StableHLO, or optimized
     Export(export::Export),
     /// Installs and lists PJRT plugins
@@ -50,12 +54,15 @@ enum Command {
     /// Opens one device and describes it: what `devices` runs in a process of its own
     #[command(hide = true)]
     Probe(devices::Probe),
+    /// Compiles one algorithm for one target: what `aot` runs in a process of its own
+    #[command(hide = true)]
+    AotOne(aot::One),
 }
 
 /// Where and how programs run.
 #[derive(Debug, Clone, Args)]
 struct Place {
-    /// `cpu`, `reference` (faer, no XLA), `cuda`, `tpu`, or a plugin's path
+    /// `cpu`, `reference` (faer, no XLA), `cuda`, `tpu`, another plugin's name, or a plugin's path
     #[arg(long, value_name = "DEV", default_value = "cpu")]
     device: String,
     /// Threads that the CPU computes with
@@ -129,6 +136,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::List(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Compare(command) => command.run(),
+        Command::Aot(command) => command.run(),
+        Command::AotOne(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Plugins(command) => command.run(),
         Command::Doctor(command) => command.run(),

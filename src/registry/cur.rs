@@ -5,7 +5,7 @@ use tandem_algos::cur::{Core, Cur, Select, reference};
 use tandem_compile::{DType, HostArray, Tensor, TensorType};
 use tandem_verify::{Backend, Certificate, Options, check};
 
-use super::{Algorithm, Elements, Input, Kind, Output, Parameter, Problem, Settings, arrays, required};
+use super::{Algorithm, Elements, Example, Input, Kind, Output, Parameter, Problem, Settings, arrays, required};
 
 /// `cur`.
 pub struct Decompose;
@@ -82,6 +82,10 @@ impl Algorithm for Decompose {
                 count("seed", "0", "seed of lu, leverage-sampled and uniform"),
             ]
         }
+    }
+
+    fn example(&self) -> Example {
+        Example { settings: &["k=8"], inputs: &[("a", &[128, 64])] }
     }
 
     fn problem(&self, settings: &Settings, inputs: &[Option<TensorType>]) -> Result<Box<dyn Problem>, String> {

@@ -5,7 +5,7 @@ use tandem_algos::householder::{Form, HouseholderQ, Projector, reference};
 use tandem_compile::{DType, HostArray, Tensor, TensorType};
 use tandem_verify::{Backend, Certificate, Options, check};
 
-use super::{Algorithm, Elements, Input, Kind, Output, Parameter, Problem, Settings, arrays, required};
+use super::{Algorithm, Elements, Example, Input, Kind, Output, Parameter, Problem, Settings, arrays, required};
 
 /// `householder-q`.
 pub struct Product;
@@ -57,6 +57,10 @@ impl Algorithm for Product {
                 about: "how the product is arranged; auto takes what costs the least",
             },
         ]
+    }
+
+    fn example(&self) -> Example {
+        Example { settings: &["cols=64"], inputs: &[("v", &[128, 64])] }
     }
 
     fn problem(&self, settings: &Settings, inputs: &[Option<TensorType>]) -> Result<Box<dyn Problem>, String> {
@@ -139,6 +143,10 @@ impl Algorithm for Nearest {
             default: None,
             about: "number of directions, from 1 to min(m, n)",
         }]
+    }
+
+    fn example(&self) -> Example {
+        Example { settings: &["rank=8"], inputs: &[("w", &[128, 64])] }
     }
 
     fn problem(&self, settings: &Settings, inputs: &[Option<TensorType>]) -> Result<Box<dyn Problem>, String> {

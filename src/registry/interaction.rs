@@ -7,7 +7,9 @@ use tandem_algos::interaction::{Edges, Lib, Mlp, reference};
 use tandem_compile::{DType, HostArray, Tensor, TensorType};
 use tandem_verify::{Backend, Certificate, Options, check};
 
-use super::{Algorithm, Elements, Input, Kind, Output, Parameter, Problem, Settings, Signature, arrays, required};
+use super::{
+    Algorithm, Elements, Example, Input, Kind, Output, Parameter, Problem, Settings, Signature, arrays, required,
+};
 
 /// `lib`.
 pub struct Interact;
@@ -98,6 +100,14 @@ impl Algorithm for Interact {
                 about: "edges by the derivative where the data are, or by its integral from zero to there",
             },
         ]
+    }
+
+    fn example(&self) -> Example {
+        // A network 64 -> 64 -> 32 and 512 inputs.
+        Example {
+            settings: &[],
+            inputs: &[("x", &[512, 64]), ("w0", &[64, 64]), ("b0", &[64]), ("w1", &[32, 64]), ("b1", &[32])],
+        }
     }
 
     fn problem(&self, settings: &Settings, inputs: &[Option<TensorType>]) -> Result<Box<dyn Problem>, String> {

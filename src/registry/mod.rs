@@ -1,6 +1,7 @@
 //! Every algorithm under its name, with what it takes and gives: what the command line and other programs drive.
 
 mod cur;
+mod example;
 mod householder;
 mod interaction;
 mod lrpca;
@@ -20,6 +21,7 @@ use tandem_compile::{DType, Element, Graph, HostArray, Lowering, Result, Tensor,
 use tandem_linalg::operation::Operation;
 use tandem_verify::{Backend, Certificate, Options, Outcome, Real, Values};
 
+pub use example::Example;
 pub use parameters::{Kind, Parameter, Settings};
 pub use stages::{Part, Stages, part};
 
@@ -113,6 +115,9 @@ pub trait Algorithm: Sync {
 
     /// The parameters with their defaults.
     fn parameters(&self) -> &'static [Parameter];
+
+    /// A representative run: what is compiled for hardware that is not there.
+    fn example(&self) -> Example;
 
     /// The problem that the settings pose for inputs of these types, `None` where an optional input is absent.
     ///

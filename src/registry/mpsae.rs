@@ -6,7 +6,9 @@ use tandem_algos::sae::{MpSae, Selection, State, Trained, Trainer, Weights};
 use tandem_compile::{DType, Element, HostArray, Tensor, TensorType, Tree};
 use tandem_verify::{Backend, Certificate, Options, Real, check};
 
-use super::{Algorithm, Elements, Input, Kind, Output, Parameter, Part, Problem, Settings, Stages, arrays, required};
+use super::{
+    Algorithm, Elements, Example, Input, Kind, Output, Parameter, Part, Problem, Settings, Stages, arrays, required,
+};
 
 /// `mpsae-train`.
 pub struct Train;
@@ -70,6 +72,10 @@ impl Algorithm for Train {
                 ),
             ]
         }
+    }
+
+    fn example(&self) -> Example {
+        Example { settings: &["atoms=512", "k=8", "epochs=2"], inputs: &[("x", &[256, 64])] }
     }
 
     fn problem(&self, settings: &Settings, inputs: &[Option<TensorType>]) -> Result<Box<dyn Problem>, String> {

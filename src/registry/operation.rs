@@ -4,7 +4,7 @@ use tandem_compile::{DType, HostArray, Lowering, Tensor, TensorType};
 use tandem_linalg::operation::{Operation, OperationSubject};
 use tandem_verify::{Backend, Certificate, Options, check};
 
-use super::{Algorithm, Elements, Input, Kind, Output, Parameter, Problem, Settings, arrays, required};
+use super::{Algorithm, Elements, Example, Input, Kind, Output, Parameter, Problem, Settings, arrays, required};
 
 /// An operation of linear algebra.
 pub struct Linear(pub Operation);
@@ -119,6 +119,16 @@ impl Algorithm for Linear {
             about: "how a device computes it: by StableHLO alone (portable), by kernels of the platform's own (native), or \
                     by those where there are any (auto)",
         }]
+    }
+
+    fn example(&self) -> Example {
+        let inputs: &[(&str, &[usize])] = match self.0 {
+            Operation::Lstsq => &[("a", &[128, 64]), ("b", &[128, 2])],
+            Operation::Solve => &[("a", &[64, 64]), ("b", &[64, 2])],
+            operation if operation.is_square() => &[("a", &[64, 64])],
+            _ => &[("a", &[128, 64])],
+        };
+        Example { settings: &[], inputs }
     }
 
     fn problem(&self, settings: &Settings, inputs: &[Option<TensorType>]) -> Result<Box<dyn Problem>, String> {

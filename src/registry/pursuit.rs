@@ -5,7 +5,7 @@ use tandem_algos::pursuit::{Method, Pursuit, Route, Selection, reference};
 use tandem_compile::{DType, HostArray, Tensor, TensorType};
 use tandem_verify::{Backend, Certificate, Options, check};
 
-use super::{Algorithm, Elements, Input, Kind, Output, Parameter, Problem, Settings, arrays, required};
+use super::{Algorithm, Elements, Example, Input, Kind, Output, Parameter, Problem, Settings, arrays, required};
 
 /// `mp`, `omp` or `gp`.
 pub struct Pursue(pub Method);
@@ -90,6 +90,10 @@ impl Algorithm for Pursue {
                 about: "correlations by rows of the Gram matrix, by products with the residual, or the cheaper of these",
             },
         ]
+    }
+
+    fn example(&self) -> Example {
+        Example { settings: &["k=8"], inputs: &[("x", &[256, 64]), ("dictionary", &[512, 64])] }
     }
 
     fn problem(&self, settings: &Settings, inputs: &[Option<TensorType>]) -> Result<Box<dyn Problem>, String> {

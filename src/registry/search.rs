@@ -5,7 +5,7 @@ use tandem_algos::retrieval::{Search, reference};
 use tandem_compile::{DType, HostArray, Tensor, TensorType};
 use tandem_verify::{Backend, Certificate, Options, check};
 
-use super::{Algorithm, Elements, Input, Kind, Output, Parameter, Problem, Settings, arrays, required};
+use super::{Algorithm, Elements, Example, Input, Kind, Output, Parameter, Problem, Settings, arrays, required};
 
 /// `cur-search`.
 pub struct CurSearch;
@@ -84,6 +84,13 @@ impl Algorithm for CurSearch {
                         zero, in [0, 1); 0 for max(p, q) eps",
             },
         ]
+    }
+
+    fn example(&self) -> Example {
+        Example {
+            settings: &["topk=10"],
+            inputs: &[("anchor_rows", &[64, 512]), ("item_index", &[32]), ("query_scores", &[64, 32])],
+        }
     }
 
     fn problem(&self, settings: &Settings, inputs: &[Option<TensorType>]) -> Result<Box<dyn Problem>, String> {

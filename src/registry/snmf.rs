@@ -6,7 +6,7 @@ use tandem_algos::snmf::{Init, Snmf, Transform as Parameters, reference, start_i
 use tandem_compile::{DType, HostArray, Tensor, TensorType};
 use tandem_verify::{Backend, Certificate, Options, check};
 
-use super::{Algorithm, Elements, Input, Kind, Output, Parameter, Problem, Settings, arrays, required};
+use super::{Algorithm, Elements, Example, Input, Kind, Output, Parameter, Problem, Settings, arrays, required};
 
 /// `snmf`.
 pub struct Factorize;
@@ -111,6 +111,13 @@ impl Algorithm for Factorize {
             },
             Parameter { name: "top", kind: Kind::Integer, default: Some("10"), about: "samples named per feature" },
         ]
+    }
+
+    fn example(&self) -> Example {
+        Example {
+            settings: &["k=8", "sparsity=0.1", "init=kmeans", "patience=5", "tol=0.001"],
+            inputs: &[("a", &[128, 64])],
+        }
     }
 
     fn problem(&self, settings: &Settings, inputs: &[Option<TensorType>]) -> Result<Box<dyn Problem>, String> {
@@ -249,6 +256,10 @@ impl Algorithm for Transform {
             default: Some("200"),
             about: "number of iterations, from a start of equal uses",
         }]
+    }
+
+    fn example(&self) -> Example {
+        Example { settings: &[], inputs: &[("a", &[128, 64]), ("z", &[128, 8])] }
     }
 
     fn problem(&self, settings: &Settings, inputs: &[Option<TensorType>]) -> Result<Box<dyn Problem>, String> {

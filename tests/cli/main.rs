@@ -1,5 +1,6 @@
 //! The command line as other programs call it: every test starts the program itself.
 
+mod aot;
 mod around;
 mod compare;
 mod cur;

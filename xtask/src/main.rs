@@ -21,7 +21,8 @@ cargo xtask coverage which share of the primitives' and transforms' lines the te
 cargo xtask lapack   the judge by LAPACK alone, with the system's OpenBLAS (installed with apt where it is missing)
 cargo xtask fuzz     random programs, compiled against interpreted: [--programs N] (10000) [--seed S] (1)
                      [--from N] (0: of each quarter, the first that is checked)
-cargo xtask targets  every function compiled for TPU v5e and H200, of which none need be there: [tpu] [cuda] [--n N]";
+cargo xtask targets  every algorithm and function compiled for hardware that need not be there: [tpu-v5e] [cuda-h200]
+                     [cuda-a100] (the first two where none is named) [--n N]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

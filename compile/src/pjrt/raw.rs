@@ -174,6 +174,13 @@ calls! {
         num_properties: usize,
         properties: *const NamedValue,
     }
+    PJRT_Executable_Serialize @ 49 => ExecutableSerialize = 56 {
+        executable: *const Executable,
+        bytes: *const c_char,
+        size: usize,
+        owner: *mut c_void,
+        deleter: Option<unsafe extern "C" fn(*mut c_void)>,
+    }
     PJRT_LoadedExecutable_Destroy @ 50 => LoadedExecutableDestroy = 24 { executable: *mut LoadedExecutable, }
     PJRT_LoadedExecutable_GetExecutable @ 51 => LoadedExecutableGetExecutable = 32 {
         loaded_executable: *mut LoadedExecutable,

@@ -76,7 +76,8 @@ impl Topology {
     }
 }
 
-/// What a compiler says of a program that it has made; `None` where it does not say.
+/// What a compiler says of a program that it has made; `None` where it does not say. The TPU's says all; CUDA's counts no
+/// operations.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Analysis {
     /// Arithmetic operations, the body of a loop counted once.
@@ -85,7 +86,7 @@ pub struct Analysis {
     pub bytes_accessed: Option<f64>,
     /// Bytes of memory at the fullest moment, arguments and results included.
     pub peak_memory: Option<u64>,
-    /// Bytes of code.
+    /// Bytes of code; of the whole executable as it is stored (with compressed code) where the plugin does not tell them apart.
     pub code: Option<u64>,
 }
 
@@ -103,7 +104,8 @@ impl Compiled<'_> {
             0 => m.argument + m.output + m.temp - m.alias,
             peak => peak,
         });
-        let code = memory.map(|m| m.generated_code).filter(|&code| code > 0).or_else(|| self.code());
+        let code =
+            memory.map(|m| m.generated_code).filter(|&code| code > 0).or_else(|| self.code()).or_else(|| self.stored());
         let [flops, bytes_accessed] = self.cost();
         let size = |bytes: i64| u64::try_from(bytes).ok();
         Analysis { flops, bytes_accessed, peak_memory: peak.and_then(size), code: code.and_then(size) }
@@ -119,6 +121,19 @@ impl Compiled<'_> {
         let mut args = raw::ExecutableCodeSize { executable: self.raw, ..raw::ExecutableCodeSize::new() };
         // SAFETY: the executable is alive.
         unsafe { self.api.call(&mut args) }.ok().map(|()| args.size_in_bytes).filter(|&size| size > 0)
+    }
+
+    /// The size of the executable as it is stored.
+    fn stored(&self) -> Option<i64> {
+        let mut args = raw::ExecutableSerialize { executable: self.raw, ..raw::ExecutableSerialize::new() };
+        // SAFETY: the executable is alive, and what is written is given back once.
+        unsafe {
+            self.api.call(&mut args).ok()?;
+            if let Some(delete) = args.deleter {
+                delete(args.owner);
+            }
+        }
+        i64::try_from(args.size).ok()
     }
 
     /// Flops and bytes accessed.
