@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 use tandem_compile::{DType, Graph, HostArray, Result, Tensor, TensorType, trace};
 use tandem_verify::rng::{normal, uniform};
-use tandem_verify::{Law, Outcome, Real, Subject};
+use tandem_verify::{Batch, Law, Outcome, Real, Subject};
 
 use super::{Method, Pursuit, Route, Selection, laws, reference};
 
@@ -214,6 +214,10 @@ impl Subject for PursuitSubject {
 
     fn laws(&self) -> Vec<Law<Case>> {
         laws::laws()
+    }
+
+    fn batch(&self) -> Option<Batch> {
+        Some(Batch { input: 0, axis: 0, outputs: &[Some(0); OUTPUTS.len()] })
     }
 }
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 use tandem_compile::{DType, Graph, HostArray, Result, Tensor, TensorType, trace};
 use tandem_verify::strategy::{MatrixCase, matrices};
-use tandem_verify::{Law, Matrix, Outcome, Real, Subject};
+use tandem_verify::{Batch, Law, Matrix, Outcome, Real, Subject};
 
 use super::{Search, laws, reference, uniform_anchors};
 
@@ -210,5 +210,10 @@ impl Subject for SearchSubject {
 
     fn laws(&self) -> Vec<Law<Case>> {
         laws::laws()
+    }
+
+    /// The queries.
+    fn batch(&self) -> Option<Batch> {
+        Some(Batch { input: 2, axis: 0, outputs: &[Some(0); OUTPUTS.len()] })
     }
 }

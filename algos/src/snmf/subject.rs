@@ -42,6 +42,25 @@ impl fmt::Debug for Data {
     }
 }
 
+/// Sizes (d, n) and parameters of the random cases: few, for each is compiled, and seeds are part of a program.
+///
+/// There are few features per sample: else G'G is ill-conditioned whatever A is.
+fn programs() -> Vec<((usize, usize), Snmf)> {
+    let program = |size, k, iters, seed| (size, Snmf::new(k).iters(iters).seed(seed).top(3));
+    let with = |(size, snmf): ((usize, usize), Snmf), change: fn(Snmf) -> Snmf| (size, change(snmf));
+    vec![
+        program((12, 15), 3, 5, 1),
+        program((16, 23), 5, 2, 2),
+        program((2, 4), 1, 5, 3),
+        with(program((10, 12), 4, 0, 4), |snmf| snmf.top(0)),
+        with(program((8, 24), 2, 5, 5), |snmf| snmf.stop_after(2, 0.02).top(40)),
+        with(program((20, 9), 3, 3, 6), |snmf| snmf.init(Init::Kmeans)),
+        with(program((24, 20), 4, 4, 7), |snmf| snmf.init(Init::Kmeans).sparsity(0.5).top(6)),
+        with(program((24, 24), 1, 5, 8), |snmf| snmf.init(Init::Kmeans).stop_after(1, 0.0)),
+        with(program((16, 16), 5, 4, 9), |snmf| snmf.sparsity(0.5).stop_after(3, 0.2)),
+    ]
+}
+
 /// How a special case departs from random data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Twist {
@@ -83,20 +102,14 @@ impl Subject for SnmfSubject {
     }
 
     fn strategy(&self) -> BoxedStrategy<Case> {
-        let init = prop_oneof![Just(Init::Random), Just(Init::Kmeans)];
-        let stop = prop_oneof![Just((0, 0.0)), (1..4usize, prop_oneof![Just(0.0), Just(0.02), Just(0.2)])];
-        let top = prop_oneof![Just(3usize), 0..6usize, Just(40)];
-        (matrices(24, 24, 3, 40), 0.0..1.0f64, 0..6usize, init, any::<bool>(), stop, top)
-            .prop_map(|(mut a, k, iters, init, sparse, (patience, tol), top)| {
+        (matrices(24, 24, 3, 40), 0.0..1.0f64, prop::sample::select(programs()))
+            .prop_map(|(mut a, fraction, ((rows, cols), snmf))| {
+                (a.rows, a.cols) = (rows, cols);
                 // Fewer features than the rank, so that there is an error to lower: where nothing is left, which iterate
-                // is the best is mere rounding. And few features per sample: else G'G is ill-conditioned whatever A is.
-                (a.rows, a.cols) = (a.rows.max(2), a.cols.max(4));
-                a.rank = a.rank.clamp(2, a.rows.min(a.cols));
-                let most = (a.rank - 1).min(a.cols.div_ceil(3));
-                let k = 1 + (k * most as f64) as usize;
-                let sparsity = if sparse { 0.5 } else { 1.0 };
-                let snmf = Snmf { sparsity, init, top, ..Snmf::new(k.min(most)).iters(iters).seed(a.seed) };
-                Case { data: Data::Random(a, Twist::None), snmf: snmf.stop_after(patience, tol) }
+                // is the best is mere rounding. Half of the cases have full rank.
+                let full = rows.min(cols);
+                a.rank = ((2.0 * fraction * full as f64) as usize).clamp(snmf.k + 1, full);
+                Case { data: Data::Random(a, Twist::None), snmf }
             })
             .boxed()
     }

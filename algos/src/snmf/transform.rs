@@ -5,7 +5,7 @@ use proptest::strategy::BoxedStrategy;
 use tandem_compile::{DType, Graph, HostArray, Result, Tensor, TensorType, fori_loop, number, ones, trace, zeros};
 use tandem_linalg::scale::{max_abs, power_of_two};
 use tandem_verify::strategy::{MatrixCase, matrices};
-use tandem_verify::{Law, Matrix, Outcome, Real, Subject, Trial, Verdict};
+use tandem_verify::{Batch, Law, Matrix, Outcome, Real, Subject, Trial, Verdict};
 
 use super::graph::{column, multiply, squared_error};
 use super::reference;
@@ -123,8 +123,15 @@ impl Subject for TransformSubject {
     }
 
     fn strategy(&self) -> BoxedStrategy<Case> {
-        (matrices(20, 20, 3, 40), 1..6usize, 0..6usize)
-            .prop_map(|(a, k, iters)| Case { a, k, iters, factors: (1.0, 1.0) })
+        // Few sizes (d, n), k and iterations, for each is compiled.
+        let programs =
+            [((7, 11), 3, 5), ((20, 20), 5, 3), ((1, 1), 1, 2), ((13, 4), 2, 0), ((5, 18), 4, 4), ((20, 3), 1, 5)];
+        (matrices(20, 20, 3, 40), prop::sample::select(programs.to_vec()))
+            .prop_map(|(mut a, ((rows, cols), k, iters))| {
+                (a.rows, a.cols) = (rows, cols);
+                a.rank = a.rank.min(rows.min(cols));
+                Case { a, k, iters, factors: (1.0, 1.0) }
+            })
             .boxed()
     }
 
@@ -170,6 +177,11 @@ impl Subject for TransformSubject {
             Law { name: "loss_never_increases", judge: loss_never_increases },
             Law { name: "last_loss_is_that_of_y", judge: last_loss_is_that_of_y },
         ]
+    }
+
+    /// The samples; the loss is of all of them.
+    fn batch(&self) -> Option<Batch> {
+        Some(Batch { input: 0, axis: 1, outputs: &[Some(1), None] })
     }
 }
 

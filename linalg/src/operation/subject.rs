@@ -105,6 +105,12 @@ impl Subject for OperationSubject {
     fn laws(&self) -> Vec<Law<Case>> {
         vec![Law::poison(), Law { name: "lapack_ratio_is_below_thirty", judge: ratio }]
     }
+
+    /// The largest singular value over the smallest.
+    fn condition(&self, _: &Case, inputs: &[HostArray]) -> Option<f64> {
+        let s = Operation::Svd.reference::<f64>(&inputs[0], None, f64::EPSILON / 2.0).reals("s");
+        Some(s.first()? / s.last()?).filter(|condition| condition.is_finite())
+    }
 }
 
 impl Case {
