@@ -33,6 +33,7 @@ pub mod files;
 pub mod fit;
 pub mod install;
 pub mod registry;
+pub mod report;
 pub mod retrieve;
 
 pub use tandem_algos as algos;
@@ -69,3 +70,8 @@ pub mod prelude {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 pub struct Readme;
+
+/// The code in docs/verify.md, tested.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/verify.md")]
+pub struct VerifyPage;

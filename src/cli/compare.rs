@@ -1,12 +1,13 @@
 //! `tandem compare`: algorithms on a device against their references, on random problems.
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use tandem_verify::{Backend, Certificate, Compiled, Options};
 
 use super::{Failure, Place, Precision, Target, inputs, output};
 use crate::files::{check_text, write_text};
 use crate::registry::algorithms;
+use crate::report::page;
 
 /// What `tandem compare` takes.
 #[derive(Debug, Args)]
@@ -27,6 +28,9 @@ pub struct Compare {
     /// A JSON file with everything that was found
     #[arg(long, value_name = "FILE.json")]
     certificate: Option<Target>,
+    /// The same as one HTML page, with charts, the slowest and worst cases, and a failure's programs
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<Target>,
 }
 
 impl Compare {
@@ -40,16 +44,17 @@ impl Compare {
             Some(one) => vec![one.dtype()],
             None => vec![Precision::F32.dtype(), Precision::F64.dtype()],
         };
-        if let Some(path) = &self.certificate {
+        for path in self.certificate.iter().chain(&self.report) {
             check_text(path).map_err(Failure::usage)?;
         }
         let device = self.place.open()?;
-        let backend = device.as_ref().map(Compiled::on);
         let mut certificates = Vec::new();
         for algorithm in chosen {
             for &dtype in &dtypes {
                 let spinner = output::spinner(&format!("{} in {dtype}", algorithm.name()));
                 let options = Options { dtype, cases: self.cases, seed: self.seed, regressions: None };
+                // One for each: programs are shared by cases, not by algorithms.
+                let backend = device.as_ref().map(Compiled::on);
                 let backend = backend.as_ref().map(|backend| backend as &dyn Backend);
                 let mut certificate = algorithm.check(backend, &options);
                 certificate.versions.insert("tandem".into(), env!("CARGO_PKG_VERSION").into());
@@ -60,13 +65,17 @@ impl Compare {
         if let Some(path) = &self.certificate {
             write_text(path, json(&certificates)).map_err(Failure::usage)?;
         }
+        if let Some(path) = &self.report {
+            write_text(path, page(&certificates)).map_err(Failure::usage)?;
+        }
         output::say(&table(&certificates));
         verdict(&certificates)
     }
 }
 
 fn table(certificates: &[Certificate]) -> String {
-    let header = ["algorithm", "dtype", "device", "cases", "worst ratio", "allowed", "laws", "ties", "verdict"];
+    let header =
+        ["algorithm", "dtype", "device", "cases", "worst ratio", "allowed", "laws", "ties", "seconds", "verdict"];
     let mut rows = vec![header.map(String::from).to_vec()];
     for c in certificates {
         rows.push(vec![
@@ -78,6 +87,7 @@ fn table(certificates: &[Certificate]) -> String {
             c.factor.to_string(),
             format!("{} held", c.laws_held()),
             c.ties.to_string(),
+            format!("{:.1}", c.times.seconds),
             if c.agreed { "agrees".into() } else { "DISAGREES".to_owned() },
         ]);
     }
@@ -95,7 +105,18 @@ fn verdict(certificates: &[Certificate]) -> Result<(), Failure> {
     if found.is_empty() { Ok(()) } else { Err(Failure::Computed(output::one_line(&found.join("; ")))) }
 }
 
+/// The certificates, which the seed determines, and apart from them the times, which nothing does.
 fn json(certificates: &[Certificate]) -> String {
-    let value = json!({ "schema": Certificate::SCHEMA, "certificates": certificates });
+    let times: Vec<Value> = certificates
+        .iter()
+        .map(|c| {
+            let mut times = json!({ "algorithm": c.algorithm, "dtype": c.dtype });
+            if let (Value::Object(times), Value::Object(more)) = (&mut times, json!(c.times)) {
+                times.extend(more);
+            }
+            times
+        })
+        .collect();
+    let value = json!({ "schema": Certificate::SCHEMA, "certificates": certificates, "times": times });
     serde_json::to_string_pretty(&value).unwrap_or_default() + "\n"
 }
