@@ -199,9 +199,9 @@ fn size(value: &Value) -> String {
 /// What the numbers of the table are.
 fn remarks(targets: &[Hardware]) -> String {
     let mut lines = vec![
-        "Flops and bytes count a loop's body once; the roofline time is that of one trip through every loop.".to_owned(),
-        "For TPUs they are the compiler's count. The one for CUDA does not count: there they are those of the traced graph, \
-         with nothing fused, and code is the stored executable."
+        "For TPUs flops and bytes are the compiler's count, in which a loop's body counts once. The one for CUDA does not count: there \
+         they are those of the traced graph, with nothing fused, every trip of a counted loop and one of any other; and code is the \
+         stored executable. The roofline time is what these flops and bytes take at the target's peak."
             .to_owned(),
     ];
     for target in targets {

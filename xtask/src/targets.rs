@@ -26,8 +26,8 @@ pub fn run(arguments: &[&str]) -> ExitCode {
         return ExitCode::from(2);
     }
     let targets = if targets.is_empty() { &["tpu-v5e", "cuda-h200"] } else { targets };
-    let example = ["build", "--release", "--package", "tandem-algos", "--example", "targets"];
-    let mut good = build() && succeeds(cargo(&example));
+    let made = ["build", "--release", "--package", "tandem-algos", "--example", "targets"];
+    let mut good = build() && succeeds(cargo(&made));
     if !good {
         return ExitCode::FAILURE;
     }
