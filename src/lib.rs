@@ -52,8 +52,8 @@ pub mod prelude {
     pub use tandem_algos::pursuit::{Pursuit, Route, Selection};
     pub use tandem_algos::retrieval::{Plan, Scored, Search, uniform_anchors};
     pub use tandem_algos::rpca::altproj::{AccAltProj, AltProj};
-    pub use tandem_algos::rpca::pcp::{Pcp, Solver};
     pub use tandem_algos::rpca::lrpca::{self, Lrpca};
+    pub use tandem_algos::rpca::pcp::{Pcp, Solver};
     pub use tandem_algos::snmf::{Init, Snmf};
     pub use tandem_compile::pjrt::{Buffer, Device};
     pub use tandem_compile::{

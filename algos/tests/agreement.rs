@@ -10,10 +10,10 @@ use tandem_algos::pursuit::Method;
 use tandem_algos::pursuit::subject::PursuitSubject;
 use tandem_algos::retrieval::subject::SearchSubject;
 use tandem_algos::rpca::altproj::subject::AltProjSubject;
-use tandem_algos::rpca::pcp::subject::PcpSubject;
 use tandem_algos::rpca::corona::subject::CoronaSubject;
 use tandem_algos::rpca::lrpca::subject::LrpcaSubject;
 use tandem_algos::rpca::net::subject::{BatchSubject, SeparateSubject};
+use tandem_algos::rpca::pcp::subject::PcpSubject;
 use tandem_algos::sae::baselines::BaselineSubject;
 use tandem_algos::sae::subject::{StepSubject, TrainSubject};
 use tandem_algos::snmf::subject::SnmfSubject;
@@ -208,6 +208,9 @@ fn alternating_projections_agree_in_f32() {
 #[test]
 fn alternating_projections_agree_in_f64() {
     agrees(AltProjSubject, DType::F64, "tests/regressions/altproj-f64.txt");
+}
+
+#[test]
 fn lrpca_agrees_in_f32() {
     agrees(LrpcaSubject, DType::F32, "tests/regressions/lrpca-f32.txt");
 }
@@ -225,6 +228,9 @@ fn corona_agrees_in_f32() {
 #[test]
 fn corona_agrees_in_f64() {
     agrees(CoronaSubject, DType::F64, "tests/regressions/corona-f64.txt");
+}
+
+#[test]
 fn rpcanet_agrees_in_f32() {
     agrees(SeparateSubject, DType::F32, "tests/regressions/rpcanet-f32.txt");
 }

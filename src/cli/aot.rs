@@ -11,7 +11,7 @@ use tandem_compile::DType;
 use tandem_compile::pjrt::{Environment, Hardware, Topology};
 
 use super::{Failure, Precision, apart, inputs, output};
-use crate::registry::{Algorithm, algorithms, graph};
+use crate::registry::{Algorithm, Elements, Input, algorithms, graph};
 
 const TARGETS: [&str; 3] = [Hardware::NAMES[0].0, Hardware::NAMES[1].0, Hardware::NAMES[2].0];
 
@@ -122,7 +122,8 @@ impl One {
         let (settings, types) = algorithm.example().resolve(algorithm, &self.settings, real)?;
         record["parameters"] = settings.to_json();
         let given: Vec<&str> = algorithm.example().inputs.iter().map(|(name, _)| *name).collect();
-        let named = algorithm.signature(&given).inputs.iter().zip(&types);
+        let single = |input: &&Input| input.elements != Elements::Tensors;
+        let named = algorithm.signature(&given).inputs.iter().filter(single).zip(&types);
         let shown = named.filter_map(|(input, ty)| Some((input.name.to_owned(), json!(ty.as_ref()?.to_string()))));
         record["inputs"] = Value::Object(shown.collect());
         let problem = algorithm.problem(&settings, &types)?;

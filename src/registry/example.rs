@@ -2,7 +2,7 @@
 
 use tandem_compile::{DType, TensorType};
 
-use super::{Algorithm, Settings};
+use super::{Algorithm, Elements, Settings};
 
 /// Parameters and inputs that are typical of an algorithm, at a size at which its program has all its parts.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +38,19 @@ impl Example {
             let (_, shape) = self.inputs.iter().find(|(given, _)| *given == name)?;
             Some(TensorType::new(dtype, *shape))
         };
-        Ok((settings, inputs.iter().map(|input| ty(input.name, input.elements.dtype(real))).collect()))
+        let mut types = Vec::new();
+        for input in inputs {
+            match input.elements {
+                // The arrays of a file are the program's inputs.
+                Elements::Tensors => {
+                    types.extend(
+                        algorithm.arrays_of_example().into_iter().map(|shape| Some(TensorType::new(real, shape))),
+                    );
+                }
+                elements => types.push(ty(input.name, elements.dtype(real))),
+            }
+        }
+        Ok((settings, types))
     }
 }
 

@@ -5,7 +5,7 @@ use tandem_algos::rpca::lrpca::{Lrpca, Preset, reference};
 use tandem_compile::{DType, HostArray, Tensor, TensorType};
 use tandem_verify::{Backend, Certificate, Options, check};
 
-use super::{Algorithm, Elements, Input, Kind, Output, Parameter, Problem, Settings, arrays, required};
+use super::{Algorithm, Elements, Example, Input, Kind, Output, Parameter, Problem, Settings, arrays, required};
 
 /// `lrpca`.
 pub struct Separate;
@@ -70,6 +70,10 @@ impl Algorithm for Separate {
                 ),
             ]
         }
+    }
+
+    fn example(&self) -> Example {
+        Example { settings: &["rank=8"], inputs: &[("m", &[128, 64])] }
     }
 
     fn problem(&self, settings: &Settings, inputs: &[Option<TensorType>]) -> Result<Box<dyn Problem>, String> {

@@ -119,6 +119,12 @@ pub trait Algorithm: Sync {
     /// A representative run: what is compiled for hardware that is not there.
     fn example(&self) -> Example;
 
+    /// The shapes of the arrays in the file that the example gives, for an algorithm with an input of
+    /// [`Elements::Tensors`].
+    fn arrays_of_example(&self) -> Vec<Vec<usize>> {
+        Vec::new()
+    }
+
     /// The problem that the settings pose for inputs of these types, `None` where an optional input is absent.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use tandem_algos::rpca::pcp::{Pcp, Solver, certificate, reference};
 use tandem_compile::{DType, HostArray, Tensor, TensorType, number};
 use tandem_verify::{Backend, Certificate, Options, check};
 
-use super::{Algorithm, Elements, Input, Kind, Output, Parameter, Problem, Settings, arrays, required};
+use super::{Algorithm, Elements, Example, Input, Kind, Output, Parameter, Problem, Settings, arrays, required};
 
 /// `pcp`.
 pub struct Pursuit;
@@ -110,6 +110,10 @@ impl Algorithm for Pursuit {
         ]
     }
 
+    fn example(&self) -> Example {
+        Example { settings: &[], inputs: &[("m", &[128, 64])] }
+    }
+
     fn problem(&self, settings: &Settings, inputs: &[Option<TensorType>]) -> Result<Box<dyn Problem>, String> {
         let m = required(inputs, 0, "m")?;
         let mask = inputs.get(1).and_then(Option::as_ref);
@@ -206,6 +210,10 @@ impl Algorithm for Projections {
 
     fn parameters(&self) -> &'static [Parameter] {
         &[Parameter { name: "rank", kind: Kind::Integer, default: None, about: "the rank of l, from 1 to min(m, n)" }]
+    }
+
+    fn example(&self) -> Example {
+        Example { settings: &["rank=8"], inputs: &[("m", &[128, 64])] }
     }
 
     fn problem(&self, settings: &Settings, inputs: &[Option<TensorType>]) -> Result<Box<dyn Problem>, String> {

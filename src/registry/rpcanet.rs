@@ -1,11 +1,11 @@
 //! RPCANet and RPCANet++ at work, as the registry knows them.
 
-use tandem_algos::rpca::net::Model;
 use tandem_algos::rpca::net::subject::{SeparateSubject, separated};
+use tandem_algos::rpca::net::{Model, RpcaNetPlusPlus};
 use tandem_compile::{DType, HostArray, Tensor, TensorType};
 use tandem_verify::{Backend, Certificate, Options, check};
 
-use super::{Algorithm, Elements, Input, Output, Parameter, Problem, Settings, arrays, required};
+use super::{Algorithm, Elements, Example, Input, Output, Parameter, Problem, Settings, arrays, required};
 
 /// `rpcanet`.
 pub struct Separate;
@@ -68,6 +68,14 @@ impl Algorithm for Separate {
 
     fn parameters(&self) -> &'static [Parameter] {
         &[]
+    }
+
+    fn example(&self) -> Example {
+        Example { settings: &[], inputs: &[("frames", &[4, 64, 64])] }
+    }
+
+    fn arrays_of_example(&self) -> Vec<Vec<usize>> {
+        Model::PlusPlus(RpcaNetPlusPlus::new(3, 8)).names().into_iter().map(|(_, shape)| shape).collect()
     }
 
     fn problem(&self, _: &Settings, inputs: &[Option<TensorType>]) -> Result<Box<dyn Problem>, String> {

@@ -8,7 +8,9 @@ use tandem_algos::rpca::net::{Leaf, Model, Network, RpcaNet, RpcaNetPlusPlus, So
 use tandem_compile::{HostArray, Tensor, TensorType, Tree};
 use tandem_verify::{Backend, Certificate, Options, check};
 
-use super::{Algorithm, Elements, Input, Kind, Output, Parameter, Part, Problem, Settings, Stages, graph, part};
+use super::{
+    Algorithm, Elements, Example, Input, Kind, Output, Parameter, Part, Problem, Settings, Stages, graph, part,
+};
 
 /// `rpcanet-train`.
 pub struct Train;
@@ -108,6 +110,10 @@ impl Algorithm for Train {
                 set("seed", Kind::Integer, "0", "seed of start, order, crops and clips"),
             ]
         }
+    }
+
+    fn example(&self) -> Example {
+        Example { settings: &["epochs=2", "clips=2", "length=8"], inputs: &[] }
     }
 
     fn problem(&self, settings: &Settings, inputs: &[Option<TensorType>]) -> Result<Box<dyn Problem>, String> {

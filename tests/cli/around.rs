@@ -28,6 +28,8 @@ fn list_names_every_input_output_and_parameter() {
         "householder-q",
         "householder-projector",
         "lib",
+        "pcp",
+        "accaltproj",
         "lrpca",
         "rpcanet",
         "rpcanet-train",

@@ -7,12 +7,11 @@ use tandem_algos::interaction::{Edges, Lib};
 use tandem_algos::pursuit::{Method, Pursuit, Route, Selection};
 use tandem_algos::retrieval::Search;
 use tandem_algos::rpca::altproj::{AccAltProj, AltProj};
-use tandem_algos::rpca::pcp::{Pcp, Solver};
+use tandem_algos::rpca::clips::Clips;
 use tandem_algos::rpca::corona::{self, Corona};
 use tandem_algos::rpca::lrpca::{self, Lrpca};
-use tandem_algos::rpca::net::{Model, RpcaNet, RpcaNetPlusPlus, loss};
-use tandem_algos::rpca::clips::Clips;
 use tandem_algos::rpca::net::{Model, RpcaNet, RpcaNetPlusPlus, Source, Trainer as NetTrainer, loss};
+use tandem_algos::rpca::pcp::{Pcp, Solver};
 use tandem_algos::sae::{MpSae, Trainer};
 use tandem_algos::snmf::{Init, Snmf};
 use tandem_compile::{DType, Graph, Result, Tensor, TensorType, random, trace, value_and_grad};
@@ -93,6 +92,7 @@ pub const ALGORITHMS: &[(&str, Program)] = &[
             trainer.step(&network, state, &d, &parts)
         };
         trace(step, &[movie.clone(), movie.clone(), movie])
+    }),
     ("rpcanet", |n, dtype| {
         let model = Model::PlusPlus(RpcaNetPlusPlus::new(3, n.div_ceil(8).max(4)));
         let frames = TensorType::new(dtype, [4, n, n]);

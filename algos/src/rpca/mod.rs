@@ -3,11 +3,10 @@
 
 pub mod altproj;
 pub mod clips;
+pub mod corona;
 pub mod data;
+pub mod lrpca;
 mod matrix;
 pub mod metrics;
 pub mod net;
 pub mod pcp;
-pub mod corona;
-pub mod lrpca;
-pub mod net;
