@@ -64,8 +64,11 @@ fn to_json(algorithm: &dyn Algorithm) -> Value {
         .collect();
     let parameters: Vec<Value> = algorithm.parameters().iter().map(|p| p.to_json()).collect();
     let example = algorithm.example();
-    let shapes: serde_json::Map<String, Value> =
+    let mut shapes: serde_json::Map<String, Value> =
         example.inputs.iter().map(|(name, shape)| ((*name).to_owned(), json!(shape))).collect();
+    for input in algorithm.inputs().iter().filter(|input| input.elements == Elements::Tensors) {
+        shapes.insert(input.name.to_owned(), json!(algorithm.arrays_of_example()));
+    }
     json!({
         "name": algorithm.name(),
         "about": algorithm.about(),

@@ -125,7 +125,7 @@ fn both_are_exported() {
         folder.tandem(&format!("export {run} --input {inputs} --out p.mlir")).exits(0);
         let text = folder.text("p.mlir");
         assert!(!text.contains("custom_call"));
-        let from = text.find("@main").unwrap();
+        let from = text.find("@main(").unwrap();
         text[from..].lines().next().unwrap().to_owned()
     };
     let whole = "tensor<5x4xf32>, tensor<5x4xf32>";

@@ -57,7 +57,7 @@ fn a_training_on_clips_writes_the_weights_of_every_stage_into_one_file() {
     assert_eq!(record["outputs"]["weights:decos.1.sparse.epsilon"], json!("f32[1]"));
     assert_eq!(record["outputs"]["loss"], json!("f32[2]"));
     // In f64 it computes and writes f64.
-    folder.tandem(&format!("{DRAWN} --set epochs=1 --set kind=plain --set stages=1 --dtype f64 --out double")).exits(0);
+    folder.tandem(&format!("{GIVEN} --set epochs=1 --dtype f64 --out double")).exits(0);
     assert!(weights(&folder, "double").iter().all(|(_, array)| array.dtype() == DType::F64));
     assert_eq!(folder.read("double/loss.npy").dtype(), DType::F64);
 }
