@@ -230,28 +230,29 @@ fn objective_of_admm_is_the_smallest(trial: &Trial<Case>) -> Judged {
     })
 }
 
-/// Identity, a single element and vectors are sparse, a constant matrix is of rank 1; of a number both. A vector a is the clearer
-/// the smaller ||a||_1 / sqrt(n) is beside ||a||_2: the objectives of the two splits.
+/// Identity and a single element are sparse, a constant matrix is of rank 1; of a number both. A vector a has the objective
+/// ||a||_1 / sqrt(n), of many splits: what is of one magnitude c, at most the smallest of |a|, costs sqrt(n) c in either part.
 fn known_splits_are_found(trial: &Trial<Case>) -> Judged {
     judged(trial, |parts| {
         let (rows, cols) = (parts.m.rows, parts.m.cols);
-        let vector = rows.min(cols) == 1;
+        if rows * cols == 1 || status(trial) != Status::default() || parts.mask.is_some() {
+            return Verdict::Idle;
+        }
+        let slack = 10.0 * trial.case.pcp.tolerance(trial.dtype) * norm(&parts.m) + parts.slack;
+        let sum = |x: &Matrix| x.values.iter().map(|x| x.abs()).sum::<f64>();
+        if rows.min(cols) == 1 {
+            let (found, least) = (norm(&parts.l) + parts.lambda * sum(&parts.s), parts.lambda * sum(&parts.m));
+            let size = (rows * cols) as f64;
+            return Verdict::of((found - least).abs() <= slack * size.sqrt(), || {
+                format!("the objective of a vector is {found}, not {least}")
+            });
+        }
         let sparse = match trial.case.data.twist {
-            _ if rows * cols == 1 || status(trial) != Status::default() || parts.mask.is_some() => {
-                return Verdict::Idle;
-            }
             Twist::Identity | Twist::Single => true,
-            Twist::None if vector => true,
-            Twist::Constant if !vector => false,
+            Twist::Constant => false,
             _ => return Verdict::Idle,
         };
         let rest = if sparse { parts.m.minus(&parts.s) } else { parts.m.minus(&parts.l) };
-        let (one, two) = (parts.m.values.iter().map(|x| x.abs()).sum::<f64>(), norm(&parts.m));
-        let clear = if vector { 1.0 - one / (two * (parts.m.values.len() as f64).sqrt()) } else { 1.0 };
-        if clear < 0.1 {
-            return Verdict::Idle;
-        }
-        let slack = (10.0 * trial.case.pcp.tolerance(trial.dtype) * two + parts.slack) / clear;
         let far = rest.max_abs();
         Verdict::of(far <= slack, || format!("sparse: {sparse}, but what is left of that part is {far:e}"))
     })

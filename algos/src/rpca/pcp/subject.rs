@@ -31,12 +31,12 @@ pub struct PcpSubject;
 /// m, n, whether elements are missing, the method, its tolerance and its limit: few, for each is compiled. Without a tolerance the
 /// iterations are as many as the limit says; where the stop is the tolerance's, it is one that f32 tells apart.
 const PROGRAMS: [(usize, usize, bool, Solver, f64, usize); 6] = [
-    (9, 6, false, Solver::Ialm, 1e-3, 60),
+    (9, 6, false, Solver::Ialm, 1e-2, 60),
     (9, 6, false, Solver::Admm, 0.0, 8),
     (6, 11, true, Solver::Ialm, 0.0, 7),
     (8, 8, false, Solver::Ialm, 0.0, 10),
-    (8, 8, false, Solver::Admm, 1e-3, 300),
-    (7, 10, true, Solver::Admm, 1e-3, 300),
+    (8, 8, false, Solver::Admm, 3e-2, 100),
+    (7, 10, true, Solver::Admm, 3e-2, 100),
 ];
 
 impl Subject for PcpSubject {
