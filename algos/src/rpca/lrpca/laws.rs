@@ -65,8 +65,11 @@ fn soft(x: f64, zeta: f64) -> f64 {
     x.signum() * (x.abs() - zeta).max(0.0)
 }
 
+/// U, the singular values, V.
+type Svd = (Mat<f64>, Vec<f64>, Mat<f64>);
+
 /// Singular values and vectors of a matrix scaled near 1; the values are in its own units again.
-fn singular(a: &Matrix) -> Result<(Mat<f64>, Vec<f64>, Mat<f64>), String> {
+fn singular(a: &Matrix) -> Result<Svd, String> {
     let unit = if a.max_abs() == 0.0 { 1.0 } else { a.max_abs() };
     let svd = Mat::from_fn(a.rows, a.cols, |i, j| a.at(i, j) / unit).thin_svd().map_err(|e| format!("{e:?}"))?;
     let sigma = (0..a.rows.min(a.cols)).map(|i| svd.S()[i] * unit).collect();

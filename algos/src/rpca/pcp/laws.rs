@@ -313,7 +313,7 @@ fn moved_rows_move_alike(trial: &Trial<Case>) -> Judged {
     moves_alike(trial, shape, move |i| {
         let (row, column) = (i / shape[1], i % shape[1]);
         let from = shape[0] - 1 - row;
-        (from * shape[1] + column, if from % 2 == 0 { -1.0 } else { 1.0 })
+        (from * shape[1] + column, if from.is_multiple_of(2) { -1.0 } else { 1.0 })
     })
 }
 
