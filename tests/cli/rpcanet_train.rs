@@ -44,7 +44,7 @@ fn bytes(folder: &Folder, name: &str) -> Vec<Vec<u8>> {
 
 #[test]
 fn a_training_on_clips_writes_the_weights_of_every_stage_into_one_file() {
-    let folder = Folder::new();
+    let folder = folder();
     let answer = folder.tandem(&format!("{DRAWN} --set epochs=2 --out out --json")).exits(0);
     assert_eq!(folder.names("out"), FILES);
     assert_eq!(folder.read("out/loss.npy").shape(), [2]);

@@ -7,8 +7,8 @@
 //! hold whatever the rounding. The crate knows no algorithm.
 //!
 //! Two levels of use:
-//! - [`equivalent`] for a function of one's own, inside a `#[test]`: the traced function, the reference, random problems;
-//! - [`Subject`] and [`check`] where there is more to say: discrete steps with their margins, degenerate inputs, laws.
+//! - [`equivalent()`] for a function of one's own, inside a `#[test]`: the traced function, the reference, random problems;
+//! - [`Subject`] and [`check()`] where there is more to say: discrete steps with their margins, degenerate inputs, laws.
 
 pub mod agreement;
 pub mod backend;

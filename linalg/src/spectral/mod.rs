@@ -1,6 +1,6 @@
 //! Functions of the singular values: Y = U h(S) V' of X = U S V'.
 //!
-//! Each has a derivative of its own ([`rule`]), made from divided differences of h instead of from singular vectors: it is finite
+//! Each has a derivative of its own, made from divided differences of h instead of from singular vectors: it is finite
 //! where singular values are equal, and its own transpose, so that reverse mode applies the same formula. A derivative of the
 //! derivative goes through that of singular vectors and asks for different singular values.
 

@@ -18,7 +18,7 @@
 //!
 //! An iteration costs a thresholding of singular values ([`tandem_linalg::spectral::thresholded`]: through the eigenvectors of the
 //! smaller Gram matrix, or a singular value decomposition) and a few passes over M. How far a result is from the optimum is told
-//! by a feasible point of the dual problem, maximize <Y, M> subject to ||Y||_2 <= 1 and |Y_ij| <= lambda: see [`certificate`].
+//! by a feasible point of the dual problem, maximize <Y, M> subject to ||Y||_2 <= 1 and |Y_ij| <= lambda: see [`certificate()`].
 //!
 //! Missing elements: with a mask (1 = observed, 0 = missing), the constraint and ||S||_1 are those of the observed elements.
 //! Missing ones are not read, S is zero there, and L fills them in.
