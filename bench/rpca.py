@@ -165,7 +165,7 @@ def spliced(text, eigh):
     functions = body[start : body.rindex("}")]
     functions = re.sub(r"func.func (public |private )?@", r"func.func private @tandem_", functions)
     functions = re.sub(r"call @(?!tandem_)", "call @tandem_", functions)
-    text, count = re.subn(r"stablehlo\.custom_call @tandem_main\(([^)]*)\) *\{[^}]*\}", r"func.call @tandem_main(\1)", text)
+    text, count = re.subn(r"stablehlo\.custom_call @tandem_main\(([^)]*)\) *\{.*\} : ", r"func.call @tandem_main(\1) : ", text)
     assert count > 0, "no call of eigh in JAX's program"
     return text[: text.rindex("}")] + functions + "}\n"
 
