@@ -133,7 +133,7 @@ fn recovery_in_single_precision_is_the_published_one() {
                 assert!((count - iterations).abs() <= more, "{what}: {count} iterations, {iterations} published");
                 assert_eq!(found.rank, 10, "{what}");
                 // And so is the error.
-                let factor = if tol == 1e-7 { 4.0 } else { 2.0 };
+                let factor = if tol == 1e-7 && who == "reference" { 4.0 } else { 2.0 };
                 assert!(own < factor * error && own > error / factor, "{what}: error {own:e}, {error:e} published");
                 assert!(solver == Solver::Admm || problem.has_support_of(&found.s), "{what}: another support");
             }
