@@ -5,10 +5,7 @@ use tandem_linalg::scale::{max_abs, power_of_two};
 use tandem_linalg::{cholesky_solve, svd};
 use tandem_verify::status::Status;
 
-use super::Parameters;
-
-/// What is added to a Gram matrix, in units of the unit roundoff times its trace.
-pub const RIDGE: f64 = 16.0;
+use super::{Parameters, RIDGE};
 
 /// Thresholds and steps as tensors, which a gradient reaches.
 #[derive(Debug, Clone)]

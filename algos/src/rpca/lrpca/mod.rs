@@ -41,6 +41,9 @@ pub use graph::{Factors, Separated, Weights};
 pub use parameters::{Parameters, Preset};
 pub use train::Trainer;
 
+/// What is added to a Gram matrix, in units of the unit roundoff times its trace.
+pub const RIDGE: f64 = 16.0;
+
 /// Learned robust PCA with given parameters; a builder.
 ///
 /// ```

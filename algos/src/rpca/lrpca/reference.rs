@@ -6,7 +6,7 @@ use tandem_compile::HostArray;
 use tandem_verify::status::Status;
 use tandem_verify::{Decision, Outcome, Output, Real, Values};
 
-use super::graph::RIDGE;
+use super::RIDGE;
 use super::subject::OUTPUTS;
 
 /// The factors of X = L R'.
